@@ -1,0 +1,74 @@
+# braid: `make help` lists the targets. Go, a JDK 17 with Maven and a C compiler (race detector) are all that is needed.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+RUN      := $(CURDIR)/.run
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+ES_PORT  ?= 19200
+PROM_PORT ?= 19290
+FUZZTIME ?= 20s
+RACE_PACKAGES := ./telemetry/... ./disk/... ./config/... ./listen/... ./wire/... ./pipeline/... ./logs/... ./receivers/... ./correlate/... ./traces/...
+
+.PHONY: help demo build test check fuzz mutants fmt generate services-up services-down cross lint bench-logs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
+
+demo: build ## run the shop, the agent and the aggregator on this machine until Ctrl-C
+	@exec bin/braid demo
+
+build: ## bin/braid and bin/braid-agent
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/braid ./cmd/braid-agent
+
+services-up: ## start a real Elasticsearch and a real Prometheus for the tests
+	@testbed/elasticsearch/up.sh $(RUN)/elasticsearch $(ES_PORT)
+	@testbed/prometheus/up.sh $(RUN)/prometheus $(PROM_PORT)
+
+services-down: ## stop them
+	@testbed/elasticsearch/down.sh $(RUN)/elasticsearch
+	@testbed/prometheus/down.sh $(RUN)/prometheus
+
+test: build ## every test, against the real servers
+	@trap '$(MAKE) --no-print-directory services-down' EXIT; \
+	$(MAKE) --no-print-directory services-up; \
+	BRAID_TEST_ELASTICSEARCH_URL=http://127.0.0.1:$(ES_PORT) BRAID_TEST_PROMETHEUS_URL=http://127.0.0.1:$(PROM_PORT) \
+	$(GO) test -timeout 10m ./...
+
+lint: ## gofmt, vet and golangci-lint
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [[ -z $$unformatted ]] || { echo "not formatted: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
+
+cross: ## the platforms that are promised still build
+	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/braid-agent
+	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/braid
+	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/braid
+
+check: lint cross test ## everything that CI runs, and more: lint, cross-builds, the race detector
+	$(GO) test -race -timeout 20m $(RACE_PACKAGES)
+
+fuzz: ## every fuzz target for FUZZTIME (20s) each
+	@for package in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
+	  for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$package/*_test.go | sed 's/func //' | sort -u); do \
+	    echo "== $$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+mutants: ## apply each seeded fault of testbed/mutants in turn: some test must fail
+	$(GO) run ./testbed/mutants
+
+bench-logs: build ## CPU of 256 MiB of container logs from file to a counting sink, beside the plain-Go floor
+	$(GO) run ./bench/logs
+
+fmt: ## format the code
+	gofmt -w $$(git ls-files '*.go')
+
+generate: ## regenerate what is generated (nothing yet)
+	$(GO) generate ./...
+
+clean: services-down ## stop what runs and remove what was built
+	rm -rf bin $(RUN) testbed/*/.dist

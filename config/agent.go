@@ -1,0 +1,137 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"time"
+
+	promconfig "github.com/prometheus/prometheus/config"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/braidhq/braid/listen"
+)
+
+// Agent is the node agent's configuration.
+type Agent struct {
+	Cluster    string     `yaml:"cluster"`
+	Node       string     `yaml:"node"`
+	DataDir    string     `yaml:"data_dir"`
+	Aggregator Upstream   `yaml:"aggregator"`
+	Logs       []LogRoot  `yaml:"logs"`
+	Receivers  Receivers  `yaml:"receivers"`
+	Web        Web        `yaml:"web"`
+	Limits     Limits     `yaml:"limits"`
+	Queue      QueueLimit `yaml:"queue"`
+
+	Global        yaml.Node `yaml:"global"`
+	ScrapeConfigs yaml.Node `yaml:"scrape_configs"`
+
+	// Prometheus holds global and scrape_configs, read by Prometheus; nil without scrape_configs.
+	Prometheus *promconfig.Config `yaml:"-"`
+}
+
+// Upstream says where the agent sends everything.
+type Upstream struct {
+	URL string `yaml:"url"` // the base of /v1/logs, /v1/traces and /api/v1/write
+}
+
+// LogRoot is one directory tree of container logs.
+type LogRoot struct {
+	Path   string `yaml:"path"`
+	Format string `yaml:"format"` // cri (default) or docker
+}
+
+// Receivers says where pushed telemetry is taken. An absent listener is off.
+type Receivers struct {
+	HTTP *listen.Config `yaml:"http"` // OTLP/HTTP and remote-write
+	GRPC *listen.Config `yaml:"grpc"` // OTLP/gRPC
+}
+
+// Web is the listener for people and monitoring.
+type Web struct {
+	Listen *listen.Config `yaml:"listen"`
+}
+
+// Limits bounds what braid takes from outside.
+type Limits struct {
+	MaxBodyBytes    Size `yaml:"max_body_bytes"`     // of a request, after decompression; default 64 MiB
+	MaxLineBytes    Size `yaml:"max_line_bytes"`     // of a log line; default 1 MiB, longer ones are truncated and flagged
+	MaxRotatedBytes Size `yaml:"max_rotated_bytes"`  // of rotated log files kept open while the aggregator is away; default 1 GiB
+	MaxSeries       int  `yaml:"max_metrics_series"` // made of spans; default 20,000
+}
+
+// QueueLimit bounds the queue on disk.
+type QueueLimit struct {
+	MaxBytes Size `yaml:"max_bytes"` // of each lane (logs, spans, samples); default 1 GiB
+}
+
+func defaultLimits() Limits {
+	return Limits{MaxBodyBytes: 64 << 20, MaxLineBytes: 1 << 20, MaxRotatedBytes: 1 << 30, MaxSeries: 20_000}
+}
+
+// LoadAgent reads and checks the agent's configuration file. Its error is *Problems, or that of reading the file.
+func LoadAgent(file string) (*Agent, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the configuration: %w", err)
+	}
+	return ParseAgent(file, text)
+}
+
+// ParseAgent is LoadAgent on text; file is used in errors, and to resolve relative paths in Prometheus' sections.
+func ParseAgent(file string, text []byte) (*Agent, error) {
+	c := &Agent{Limits: defaultLimits(), Queue: QueueLimit{MaxBytes: 1 << 30}}
+	root, p := parse(file, text, c)
+	if root == nil {
+		return nil, p
+	}
+	if !c.ScrapeConfigs.IsZero() {
+		c.Prometheus = prometheusConfig(file, text, root, p)
+	}
+	if c.Node == "" {
+		c.Node, _ = os.Hostname()
+	}
+	c.check(root, p)
+	if err := p.orNil(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Agent) check(root *yaml.Node, p *Problems) {
+	if c.DataDir == "" {
+		p.add(root.Line, "data_dir is missing: where the agent keeps its positions and its queue")
+	}
+	checkURL(c.Aggregator.URL, lineOf(root, "aggregator", "url"), "aggregator.url", p)
+	for i := range c.Logs {
+		at := lineOf(root, "logs", fmt.Sprint(i))
+		if c.Logs[i].Path == "" {
+			p.add(at, "path is missing: a directory such as /var/log/pods")
+		}
+		switch c.Logs[i].Format {
+		case "":
+			c.Logs[i].Format = "cri"
+		case "cri", "docker":
+		default:
+			p.add(lineOf(root, "logs", fmt.Sprint(i), "format"), "format %q is unknown: cri or docker", c.Logs[i].Format)
+		}
+	}
+	if len(c.Logs) == 0 && c.Prometheus == nil && c.Receivers == (Receivers{}) && len(p.List) == 0 {
+		p.add(root.Line, "there is nothing to do: give logs, scrape_configs or receivers")
+	}
+}
+
+func checkURL(text string, line int, key string, p *Problems) {
+	if text == "" {
+		p.add(line, "%s is missing: a URL such as http://aggregator:4318", key)
+		return
+	}
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		p.add(line, "%s %q is no http or https URL", key, text)
+	}
+}
+
+// timeout is the default of every request to a peer.
+const timeout = Duration(30 * time.Second)

@@ -1,0 +1,159 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	promconfig "github.com/prometheus/prometheus/config"
+	"go.yaml.in/yaml/v3"
+)
+
+// Aggregator is the central aggregator's configuration.
+type Aggregator struct {
+	Cluster   string     `yaml:"cluster"`
+	DataDir   string     `yaml:"data_dir"`
+	Receivers Receivers  `yaml:"receivers"`
+	Exporters []Exporter `yaml:"exporters"`
+	Web       Web        `yaml:"web"`
+	Limits    Limits     `yaml:"limits"`
+	Queue     QueueLimit `yaml:"queue"`
+}
+
+// Exporter is one way out; exactly one of its kinds is set.
+type Exporter struct {
+	Name          string         `yaml:"name"`
+	Optional      bool           `yaml:"optional"` // a full queue skips its oldest frames (counted) and never pushes back
+	Store         *Store         `yaml:"store"`
+	Elasticsearch *Elasticsearch `yaml:"elasticsearch"`
+	RemoteWrite   yaml.Node      `yaml:"remote_write"`
+
+	// Prometheus is remote_write as Prometheus reads it.
+	Prometheus *promconfig.RemoteWriteConfig `yaml:"-"`
+}
+
+// Store configures the embedded store.
+type Store struct {
+	Retention Duration `yaml:"retention"` // default 24h
+}
+
+// Elasticsearch configures an Elasticsearch cluster to write to.
+type Elasticsearch struct {
+	URLs                 []string `yaml:"urls"`
+	Username             string   `yaml:"username"`
+	PasswordFile         string   `yaml:"password_file"`
+	APIKeyFile           string   `yaml:"api_key_file"`
+	LogsDataStream       string   `yaml:"logs_data_stream"`
+	TracesDataStream     string   `yaml:"traces_data_stream"`
+	DeadLetterDataStream string   `yaml:"dead_letter_data_stream"`
+	Compression          string   `yaml:"compression"` // gzip (default) or none
+	MaxBulkBytes         Size     `yaml:"max_bulk_bytes"`
+	Retention            Duration `yaml:"retention"` // of the data streams' lifecycle; 0 leaves it to the cluster
+	Timeout              Duration `yaml:"timeout"`
+}
+
+// LoadAggregator reads and checks the aggregator's configuration file. Its error is *Problems, or that of reading.
+func LoadAggregator(file string) (*Aggregator, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the configuration: %w", err)
+	}
+	return ParseAggregator(file, text)
+}
+
+// ParseAggregator is LoadAggregator on text; file is used in errors and to resolve relative paths.
+func ParseAggregator(file string, text []byte) (*Aggregator, error) {
+	c := &Aggregator{Limits: defaultLimits(), Queue: QueueLimit{MaxBytes: 1 << 30}}
+	root, p := parse(file, text, c)
+	if root == nil {
+		return nil, p
+	}
+	if c.DataDir == "" {
+		p.add(root.Line, "data_dir is missing: where the aggregator keeps its queue")
+	}
+	if c.Receivers == (Receivers{}) {
+		p.add(root.Line, "receivers is missing: nothing could reach this aggregator")
+	}
+	if len(c.Exporters) == 0 {
+		p.add(root.Line, "exporters is missing: give a store, an elasticsearch or a remote_write")
+	}
+	used, stores := map[string]bool{}, 0
+	for i := range c.Exporters {
+		e := &c.Exporters[i]
+		at := lineOf(root, "exporters", fmt.Sprint(i))
+		e.check(file, at, p)
+		if used[e.Name] {
+			p.add(at, "exporter name %q is used twice: its place in the queue is kept under it", e.Name)
+		}
+		used[e.Name] = true
+		if e.Store != nil {
+			stores++
+		}
+		if stores > 1 {
+			p.add(at, "there can be one store")
+		}
+	}
+	if err := p.orNil(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (e *Exporter) check(file string, at int, p *Problems) {
+	kinds := 0
+	if e.Store != nil {
+		kinds++
+		if e.Store.Retention == 0 {
+			e.Store.Retention = Duration(24 * time.Hour)
+		}
+	}
+	if e.Elasticsearch != nil {
+		kinds++
+		e.Elasticsearch.check(at, p)
+	}
+	if !e.RemoteWrite.IsZero() {
+		kinds++
+		e.Prometheus = remoteWrite(file, &e.RemoteWrite, p)
+	}
+	if kinds != 1 {
+		p.add(at, "an exporter is exactly one of store, elasticsearch and remote_write; this one has %d", kinds)
+	}
+	if e.Name == "" || strings.ContainsFunc(e.Name, notInName) {
+		p.add(at, "exporter name %q: letters, digits, - and _ are expected", e.Name)
+	}
+}
+
+func notInName(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
+}
+
+func (e *Elasticsearch) check(at int, p *Problems) {
+	if len(e.URLs) == 0 {
+		p.add(at, "elasticsearch.urls is missing")
+	}
+	for _, u := range e.URLs {
+		checkURL(u, at, "elasticsearch.urls", p)
+	}
+	if e.Compression == "" {
+		e.Compression = "gzip"
+	}
+	if e.Compression != "gzip" && e.Compression != "none" {
+		p.add(at, "elasticsearch.compression %q is unknown: gzip or none", e.Compression)
+	}
+	if e.LogsDataStream == "" {
+		e.LogsDataStream = "logs-braid-default"
+	}
+	if e.TracesDataStream == "" {
+		e.TracesDataStream = "traces-braid-default"
+	}
+	if e.DeadLetterDataStream == "" {
+		e.DeadLetterDataStream = "logs-braid.deadletter-default"
+	}
+	if e.MaxBulkBytes == 0 {
+		e.MaxBulkBytes = 5 << 20
+	}
+	if e.Timeout == 0 {
+		e.Timeout = timeout
+	}
+}
