@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
+	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
+	commonconfig "github.com/prometheus/common/config"
 	promconfig "github.com/prometheus/prometheus/config"
 	"go.yaml.in/yaml/v3"
 
@@ -34,6 +37,19 @@ type Agent struct {
 // Upstream says where the agent sends everything.
 type Upstream struct {
 	URL string `yaml:"url"` // the base of /v1/logs, /v1/traces and /api/v1/write
+}
+
+// RemoteWrite is the remote-write 2.0 configuration towards the aggregator.
+func (u Upstream) RemoteWrite() (*promconfig.RemoteWriteConfig, error) {
+	target, err := url.Parse(strings.TrimSuffix(u.URL, "/") + "/api/v1/write")
+	if err != nil {
+		return nil, err
+	}
+	c := promconfig.DefaultRemoteWriteConfig
+	c.URL = &commonconfig.URL{URL: target}
+	c.ProtobufMessage = remoteapi.WriteV2MessageType
+	c.SendExemplars, c.SendNativeHistograms = true, true
+	return &c, nil
 }
 
 // LogRoot is one directory tree of container logs.

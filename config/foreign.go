@@ -45,7 +45,7 @@ func prometheusConfig(file string, text []byte, root *yaml3.Node, p *Problems) *
 	}
 	cfg, err := promconfig.Load(expandSet(strings.Join(lines, "\n")), slog.New(slog.DiscardHandler))
 	if err != nil {
-		p.addYAML(err, lineOf(root, "scrape_configs")-1)
+		p.addYAML(err, 0, lineOf(root, "scrape_configs"))
 		return nil
 	}
 	cfg.SetDirectory(filepath.Dir(file))
@@ -61,7 +61,7 @@ func remoteWrite(file string, n *yaml3.Node, p *Problems) *promconfig.RemoteWrit
 	}
 	cfg := &promconfig.RemoteWriteConfig{}
 	if err := yaml.UnmarshalStrict([]byte(expandSet(string(text))), cfg); err != nil {
-		p.addYAML(err, n.Line-1)
+		p.addYAML(err, n.Line-1, n.Line)
 		return nil
 	}
 	cfg.SetDirectory(filepath.Dir(file))

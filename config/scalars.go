@@ -18,7 +18,7 @@ type Size int64
 func (s *Size) UnmarshalYAML(n *yaml.Node) error {
 	size, err := parseSize(n.Value)
 	if err != nil || n.Kind != yaml.ScalarNode {
-		return fmt.Errorf("line %d: %q is no size: write bytes, or a number with KiB, MiB, GiB or TiB", n.Line, n.Value)
+		return scalarError(n, "is no size: write bytes, or a number with KiB, MiB, GiB or TiB")
 	}
 	*s = size
 	return nil
@@ -49,8 +49,13 @@ type Duration time.Duration
 func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 	parsed, err := model.ParseDuration(n.Value)
 	if err != nil || n.Kind != yaml.ScalarNode {
-		return fmt.Errorf("line %d: %q is no duration: write 500ms, 30s, 5m, 24h or 15d", n.Line, n.Value)
+		return scalarError(n, "is no duration: write 500ms, 30s, 5m, 24h or 15d")
 	}
 	*d = Duration(parsed)
 	return nil
+}
+
+// scalarError is of the one type after which the decoder goes on, so that all errors of a file are found at once.
+func scalarError(n *yaml.Node, what string) error {
+	return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q %s", n.Line, n.Value, what)}}
 }

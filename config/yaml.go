@@ -43,8 +43,9 @@ func (p *Problems) add(line int, format string, args ...any) {
 	p.List = append(p.List, Problem{line, fmt.Sprintf(format, args...)})
 }
 
-// addYAML adds what the YAML decoder says; it names lines in its text.
-func (p *Problems) addYAML(err error, offset int) {
+// addYAML adds what a YAML decoder says. Lines that it names are offset below the file's; a text that names none is
+// put down to line fallback.
+func (p *Problems) addYAML(err error, offset, fallback int) {
 	var typeErr *yaml.TypeError
 	texts := []string{err.Error()}
 	if errors.As(err, &typeErr) {
@@ -54,20 +55,20 @@ func (p *Problems) addYAML(err error, offset int) {
 		text = strings.TrimPrefix(text, "yaml: ")
 		text = strings.TrimPrefix(text, "unmarshal errors:\n  ")
 		for one := range strings.SplitSeq(text, "\n") {
-			p.addText(strings.TrimSpace(one), offset)
+			p.addText(strings.TrimSpace(one), offset, fallback)
 		}
 	}
 }
 
 var lineText = regexp.MustCompile(`^line (\d+): (.*)$`)
 
-func (p *Problems) addText(text string, offset int) {
+func (p *Problems) addText(text string, offset, fallback int) {
 	if m := lineText.FindStringSubmatch(text); m != nil {
 		line, _ := strconv.Atoi(m[1])
 		p.add(line+offset, "%s", m[2])
 		return
 	}
-	p.add(max(0, offset+1), "%s", text)
+	p.add(fallback, "%s", text)
 }
 
 func (p *Problems) orNil() error {
@@ -160,7 +161,7 @@ func parse(file string, text []byte, into any) (*yaml.Node, *Problems) {
 	p := &Problems{File: file}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
-		p.addYAML(err, 0)
+		p.addYAML(err, 0, 1)
 		return nil, p
 	}
 	if len(doc.Content) == 0 {
@@ -174,7 +175,7 @@ func parse(file string, text []byte, into any) (*yaml.Node, *Problems) {
 	expand(root, p)
 	strict(root, reflect.TypeOf(into), p)
 	if err := root.Decode(into); err != nil {
-		p.addYAML(err, 0)
+		p.addYAML(err, 0, 1)
 	}
 	return root, p
 }

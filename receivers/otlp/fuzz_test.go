@@ -1,0 +1,35 @@
+package otlp
+
+import (
+	"testing"
+)
+
+// FuzzBody holds the handler to two things, whatever the body: it answers, and nothing stays charged.
+func FuzzBody(f *testing.F) {
+	logs, spans := marshal(f, someLogs()), marshal(f, someSpans())
+	json, err := someLogs().MarshalJSON()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("/v1/logs", protobufType, "", logs)
+	f.Add("/v1/traces", protobufType, "", spans)
+	f.Add("/v1/logs", jsonType, "", json)
+	f.Add("/v1/logs", protobufType, "gzip", pack(logs))
+	f.Add("/v1/traces", protobufType, "zstd", pack(spans))
+	f.Fuzz(func(t *testing.T, path, contentType, encoding string, body []byte) {
+		switch path {
+		case "/v1/logs", "/v1/traces", "/v1/metrics":
+		default:
+			return
+		}
+		k := &keeper{}
+		r := New(k, Options{MaxBodyBytes: 1 << 20})
+		resp := post(r.Handler(), path, contentType, encoding, body)
+		if resp.StatusCode != 200 {
+			k.none(t)
+		}
+		if r.gate.Held() != 0 {
+			t.Fatalf("%d bytes are still charged", r.gate.Held())
+		}
+	})
+}
