@@ -12,7 +12,7 @@ PROM_PORT ?= 19290
 FUZZTIME ?= 20s
 RACE_PACKAGES := ./telemetry/... ./disk/... ./config/... ./listen/... ./wire/... ./pipeline/... ./logs/... ./receivers/... ./correlate/... ./traces/...
 
-.PHONY: help demo build test check fuzz mutants fmt generate services-up services-down cross lint bench-logs clean
+.PHONY: help demo build test check fuzz mutants fmt generate services-up services-down cross lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
@@ -22,7 +22,7 @@ demo: build ## run the shop, the agent and the aggregator on this machine until 
 
 build: ## bin/braid and bin/braid-agent
 	@mkdir -p bin
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/braid ./cmd/braid-agent
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/braid ./cmd/braid-agent
 
 services-up: ## start a real Elasticsearch and a real Prometheus for the tests
 	@testbed/elasticsearch/up.sh $(RUN)/elasticsearch $(ES_PORT)
@@ -60,9 +60,6 @@ fuzz: ## every fuzz target for FUZZTIME (20s) each
 
 mutants: ## apply each seeded fault of testbed/mutants in turn: some test must fail
 	$(GO) run ./testbed/mutants
-
-bench-logs: build ## CPU of 256 MiB of container logs from file to a counting sink, beside the plain-Go floor
-	$(GO) run ./bench/logs
 
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')

@@ -1,0 +1,173 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/braidhq/braid/config"
+	"github.com/braidhq/braid/exporters/elasticsearch"
+	"github.com/braidhq/braid/exporters/remotewrite"
+	"github.com/braidhq/braid/pipeline"
+	"github.com/braidhq/braid/query"
+	"github.com/braidhq/braid/store"
+	"github.com/braidhq/braid/telemetry"
+)
+
+// An output is one exporter: a sink of batches for some signals, or an appender of frames.
+type output struct {
+	name     string
+	optional bool
+	signals  []telemetry.Signal
+	sink     telemetry.Sink
+	frames   telemetry.Appender
+}
+
+// outputs are the aggregator's ways out, and what of them can be read.
+type outputs struct {
+	list  []output
+	store *store.Store
+	// The store is read if there is one, else the first Elasticsearch.
+	logs   query.Logs
+	traces query.Traces
+}
+
+func openOutputs(cfg *config.Aggregator, registry prometheus.Registerer, logger *slog.Logger) (*outputs, error) {
+	o := &outputs{}
+	for _, e := range cfg.Exporters {
+		var err error
+		switch {
+		case e.Store != nil:
+			err = o.addStore(cfg, e, registry, logger)
+		case e.Elasticsearch != nil:
+			err = o.addElasticsearch(cfg, e, registry, logger)
+		default:
+			err = o.addRemoteWrite(e, registry)
+		}
+		if err != nil {
+			o.close()
+			return nil, fmt.Errorf("exporter %s: %w", e.Name, err)
+		}
+	}
+	return o, nil
+}
+
+func (o *outputs) addStore(cfg *config.Aggregator, e config.Exporter, registry prometheus.Registerer, logger *slog.Logger) error {
+	s, err := store.Open(store.Options{
+		Dir: filepath.Join(cfg.DataDir, "store"), Retention: time.Duration(e.Store.Retention), Registerer: registry, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	o.store, o.logs, o.traces = s, s, s
+	o.list = append(o.list, output{name: e.Name, optional: e.Optional, signals: telemetry.Signals[:], sink: s})
+	return nil
+}
+
+func (o *outputs) addElasticsearch(cfg *config.Aggregator, e config.Exporter, registry prometheus.Registerer, logger *slog.Logger) error {
+	c := e.Elasticsearch
+	password, err := secret(c.PasswordFile)
+	if err != nil {
+		return err
+	}
+	apiKey, err := secret(c.APIKeyFile)
+	if err != nil {
+		return err
+	}
+	options := elasticsearch.Options{
+		URLs: c.URLs, Username: c.Username, Password: password, APIKey: apiKey,
+		LogsDataStream: c.LogsDataStream, TracesDataStream: c.TracesDataStream, DeadLetterDataStream: c.DeadLetterDataStream,
+		Compression: telemetry.Gzip, MaxBulkBytes: int(c.MaxBulkBytes), Retention: time.Duration(c.Retention),
+		StateDir:   filepath.Join(cfg.DataDir, "exporters", e.Name),
+		Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"exporter": e.Name}, registry), Logger: logger,
+	}
+	if c.Compression == "none" {
+		options.Compression = telemetry.Identity
+	}
+	exporter, err := elasticsearch.New(options)
+	if err != nil {
+		return err
+	}
+	o.list = append(o.list, output{name: e.Name, optional: e.Optional, signals: []telemetry.Signal{telemetry.Logs, telemetry.Spans}, sink: exporter})
+	if o.logs == nil {
+		reader, err := elasticsearch.NewReader(options)
+		if err != nil {
+			return err
+		}
+		o.logs, o.traces = reader, reader
+	}
+	return nil
+}
+
+func (o *outputs) addRemoteWrite(e config.Exporter, registry prometheus.Registerer) error {
+	exporter, err := remotewrite.New(e.Prometheus, remotewrite.Options{
+		Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"exporter": e.Name}, registry),
+	})
+	if err != nil {
+		return err
+	}
+	o.list = append(o.list, output{name: e.Name, optional: e.Optional, signals: []telemetry.Signal{telemetry.Samples}, frames: exporter})
+	return nil
+}
+
+// deliveries opens a cursor for every output and signal, and returns what runs each, by name. Lanes that nothing reads
+// are read by nobody's cursor, and the queue keeps them as long as it has room.
+func (o *outputs) deliveries(queue *pipeline.Queue, cfg *config.Aggregator, logger *slog.Logger) (map[string]func(context.Context) error, error) {
+	parts := map[string]func(context.Context) error{}
+	for _, out := range o.list {
+		for _, signal := range out.signals {
+			cursor, err := queue.Cursor(signal, out.name, pipeline.CursorOptions{Optional: out.optional})
+			if err != nil {
+				return nil, err
+			}
+			part := (&pipeline.Delivery{Cursor: cursor, Sink: out.sink, MaxBodyBytes: maxBody(cfg), Logger: logger}).Run
+			if out.frames != nil {
+				part = func(ctx context.Context) error {
+					return pipeline.Forward(ctx, cursor, out.frames, pipeline.ForwardOptions{Logger: logger})
+				}
+			}
+			parts[deliveryName(out.name, signal)] = part
+		}
+	}
+	return parts, nil
+}
+
+// query serves what can be read.
+func (o *outputs) query(registry prometheus.Registerer) http.Handler {
+	options := query.Options{Logs: o.logs, Traces: o.traces, Registerer: registry}
+	if o.store != nil {
+		options.Queryable, options.ExemplarQueryable = o.store.Queryable(), o.store.ExemplarQueryable()
+	}
+	return query.New(options)
+}
+
+func (o *outputs) close() error {
+	if o.store == nil {
+		return nil
+	}
+	return o.store.Close()
+}
+
+// secret reads a credential from its file, without the line's end.
+func secret(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("cannot read a credential: %w", err)
+	}
+	value := strings.TrimSpace(string(text))
+	if value == "" {
+		return "", errors.New("the credential file " + file + " is empty")
+	}
+	return value, nil
+}

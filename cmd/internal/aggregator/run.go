@@ -1,0 +1,90 @@
+package aggregator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/braidhq/braid/cmd/internal/run"
+	"github.com/braidhq/braid/config"
+	"github.com/braidhq/braid/pipeline"
+)
+
+// Run runs the aggregator until ctx ends, then stops it in order: intake, answers, deliveries, queue.
+func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *slog.Logger) (err error) {
+	limit := run.LimitMemory()
+	registry, state := run.NewRegistry(version), &run.State{}
+	listeners, err := run.OpenListeners(cfg.Receivers, cfg.Web)
+	if err != nil {
+		return err
+	}
+	defer listeners.Close()
+	queue, err := pipeline.Open(run.QueueOptions(filepath.Join(cfg.DataDir, "queue"), cfg.Queue, registry, logger))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := queue.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	state.AddCheck(queue.Err)
+
+	outputs, err := openOutputs(cfg, registry, logger)
+	if err != nil {
+		return err
+	}
+	defer outputs.close()
+	observers, err := observe(queue, cfg, registry, logger)
+	if err != nil {
+		return err
+	}
+	deliveries, err := outputs.deliveries(queue, cfg, logger)
+	if err != nil {
+		return err
+	}
+
+	group := run.NewGroup()
+	delivering := group.Stage()
+	observers.start(delivering)
+	delivering.Go("exporters", func(ctx context.Context) error {
+		if !observers.caughtUp(ctx) {
+			return nil
+		}
+		// Nothing leaves, counts and ready included, before what is counted is whole again.
+		observers.register(registry)
+		state.SetReady(true)
+		logger.Info("ready", "exporters", len(cfg.Exporters))
+		for name, d := range deliveries {
+			delivering.Go(name, d)
+		}
+		return nil
+	})
+	answering := group.Stage()
+	listeners.ServeWeb(answering, webHandler(registry, state, outputs))
+	intake := group.Stage()
+	listeners.ServeReceivers(intake, run.NewGuard(queue, limit), cfg.Limits, registry)
+	logger.Info("started", "version", version, "http", listeners.HTTPAddr(), "grpc", listeners.GRPCAddr(), "web", listeners.WebAddr())
+	err = group.Wait(ctx, run.StopWithin)
+	logger.Info("stopped", "err", err)
+	return err
+}
+
+// webHandler serves the query API beside metrics and health.
+func webHandler(registry *prometheus.Registry, state *run.State, o *outputs) http.Handler {
+	mux := run.Mux(registry, state)
+	mux.Handle("/api/v1/", o.query(registry))
+	return mux
+}
+
+// maxBody is the limit of one decompressed body, as the rooms take it.
+func maxBody(cfg *config.Aggregator) int { return int(cfg.Limits.MaxBodyBytes) }
+
+// deliveryName is a cursor's name and, in errors, the delivery's.
+func deliveryName(exporter string, signal fmt.Stringer) string {
+	return fmt.Sprintf("%s to %s", signal, exporter)
+}
