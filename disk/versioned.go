@@ -9,7 +9,8 @@ import (
 )
 
 // The header of a versioned file: "BRAID", a NUL, the format's version (u16 little-endian), the kind's name padded
-// with NUL to 16 bytes, and the CRC-32C of all that follows it (u32 little-endian).
+// with NUL to 16 bytes, and the CRC-32C of all the other bytes, header and payload (u32 little-endian). The header is
+// the same in every version of every kind.
 const versionedHeader = 5 + 1 + 2 + 16 + 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -30,11 +31,15 @@ func WriteVersioned(fsys FS, name, kind string, version uint16, payload []byte) 
 	copy(b, "BRAID")
 	binary.LittleEndian.PutUint16(b[6:], version)
 	copy(b[8:], kind)
-	binary.LittleEndian.PutUint32(b[24:], crc32.Checksum(payload, castagnoli))
+	binary.LittleEndian.PutUint32(b[24:], versionedSum(b, payload))
 	if err := replace(fsys, name, append(b, payload...)); err != nil {
 		return fmt.Errorf("cannot write %s: %w", name, err)
 	}
 	return nil
+}
+
+func versionedSum(header, payload []byte) uint32 {
+	return crc32.Update(crc32.Checksum(header[:24], castagnoli), castagnoli, payload)
 }
 
 // ReadVersioned reads what [WriteVersioned] wrote and returns its version, between 1 and newest, and its payload.
@@ -58,14 +63,14 @@ func ReadVersioned(fsys FS, name, kind string, newest uint16) (uint16, []byte, e
 	if len(b) < versionedHeader || string(b[:6]) != "BRAID\x00" || string(b[8:24]) != string(want[:]) {
 		return 0, nil, fmt.Errorf("%s is no %s file of braid: %w", name, kind, ErrCorrupt)
 	}
+	payload := b[versionedHeader:]
+	if versionedSum(b, payload) != binary.LittleEndian.Uint32(b[24:]) {
+		return 0, nil, fmt.Errorf("%s fails its checksum: %w", name, ErrCorrupt)
+	}
 	version := binary.LittleEndian.Uint16(b[6:])
 	if version == 0 || version > newest {
 		return 0, nil, fmt.Errorf("%s has version %d and this braid reads up to %d: start the newer braid that wrote it, or let that one drain first: %w",
 			name, version, newest, ErrVersion)
-	}
-	payload := b[versionedHeader:]
-	if crc32.Checksum(payload, castagnoli) != binary.LittleEndian.Uint32(b[24:]) {
-		return 0, nil, fmt.Errorf("%s fails its checksum: %w", name, ErrCorrupt)
 	}
 	return version, payload, nil
 }

@@ -1,0 +1,91 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"github.com/braidhq/braid/telemetry"
+)
+
+const defaultCommitEvery = time.Second
+
+// A progress is how Delivery and Forward move through a lane: rounds of frames, and commits of the rounds that are
+// done, at most each so often, when the lane is idle, and at the end.
+type progress struct {
+	c     *Cursor
+	every time.Duration
+	state func() []byte // to commit; nil: none
+
+	done    bookmark // after the last round that is done
+	dirty   bool
+	last    time.Time // of the last commit
+	failing bool      // commits do
+	faults  backoff   // of reading
+}
+
+func newProgress(c *Cursor, every time.Duration, o RetryOptions, state func() []byte) *progress {
+	if every <= 0 {
+		every = defaultCommitEvery
+	}
+	o.Name = "the queue's disk"
+	return &progress{c: c, every: every, state: state, done: c.at, last: time.Now(), faults: newBackoff(o)}
+}
+
+// next returns the frames of the next round, or none when there was nothing for a while and it is time to look around.
+func (p *progress) next(ctx context.Context, maxBytes, maxFrames int) (frames []telemetry.Frame, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	err = p.faults.until(ctx, func() (err error) {
+		frames, err = p.c.poll(maxBytes, maxFrames)
+		if err == ErrClosed {
+			return telemetry.Permanent(err)
+		}
+		return err
+	})
+	if err != nil || len(frames) > 0 {
+		return frames, err
+	}
+	if p.c.at != p.done { // something corrupt at the end was passed by
+		p.finish()
+	}
+	if !p.dirty {
+		return nil, p.c.wait(ctx, nil)
+	}
+	timer := time.NewTimer(p.every - time.Since(p.last))
+	defer timer.Stop()
+	err = p.c.wait(ctx, timer.C)
+	p.commitIfDue()
+	return nil, err
+}
+
+// finish marks the round as done.
+func (p *progress) finish() { p.done, p.dirty = p.c.at, true }
+
+func (p *progress) commitIfDue() {
+	if p.dirty && time.Since(p.last) >= p.every {
+		p.commit()
+	}
+}
+
+// commit stores what is done. A failure is no reason to stop: the frames stay and the next commit is as good.
+func (p *progress) commit() {
+	if !p.dirty {
+		return
+	}
+	var state []byte
+	if p.state != nil {
+		state = p.state()
+	}
+	p.last = time.Now()
+	err := p.c.commit(p.done, state)
+	if (err != nil) != p.failing {
+		p.failing = err != nil
+		if err != nil {
+			p.c.q.options.Logger.Error("a cursor cannot be committed", "cursor", p.c.name, "lane", p.c.Signal().String(), "err", err)
+		} else {
+			p.c.q.options.Logger.Info("a cursor can be committed again", "cursor", p.c.name, "lane", p.c.Signal().String())
+		}
+	}
+	p.dirty = err != nil
+}

@@ -1,0 +1,232 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+
+	"github.com/braidhq/braid/disk"
+	"github.com/braidhq/braid/telemetry"
+)
+
+// A round is what a Delivery does with the frames of one read. It lives as long as Run.
+type round struct {
+	d      *Delivery
+	c      *Cursor
+	sink   telemetry.Sink
+	logger *slog.Logger
+
+	marks  *Marks
+	replay *Marks // judges replayed frames, which the marks have all seen
+	// unfinished: the marks and observers have seen frames of a round whose write has not ended well.
+	unfinished bool
+
+	decoders []*decoder
+	first    int                // the frame that the write to come begins with
+	batches  []*telemetry.Batch // of the frames from first on, for one Write
+	ends     []int              // where each of these frames' batches end
+}
+
+func newRound(d *Delivery) (*round, error) {
+	if d.MaxBodyBytes <= 0 {
+		d.MaxBodyBytes = defaultBody
+	}
+	if d.MaxBatch <= 0 {
+		d.MaxBatch = defaultBatch
+	}
+	r := &round{d: d, c: d.Cursor, logger: d.Logger, marks: NewMarks(), replay: NewMarks()}
+	if r.logger == nil {
+		r.logger = d.Cursor.q.options.Logger
+	}
+	if d.Sink != nil {
+		r.sink = Retry(d.Sink, RetryOptions{Name: d.Cursor.Name(), Logger: r.logger})
+	}
+	return r, r.restore(d.Cursor.State())
+}
+
+// deliver takes frames through everything. An error means that ctx has ended before all were done.
+func (r *round) deliver(ctx context.Context, frames []telemetry.Frame) error {
+	r.marks.begin()
+	r.replay.begin()
+	r.unfinished = true
+	r.next(0)
+	size := 0
+	for i := range frames {
+		f := &frames[i]
+		batches, n, err := r.decode(r.decoder(i-r.first), f)
+		if err == nil {
+			err = r.observe(batches, r.c.Replayed(f.Position))
+		}
+		switch {
+		case err != nil:
+			r.c.quarantine(f, err)
+		case !r.c.Replayed(f.Position):
+			r.batches = append(r.batches, batches...)
+			size += n
+		}
+		r.ends = append(r.ends, len(r.batches))
+		if size >= r.d.MaxBatch || i+1 == len(frames) {
+			if err := r.write(ctx, frames[r.first:i+1]); err != nil {
+				return err
+			}
+			r.next(i + 1)
+			size = 0
+		}
+	}
+	r.unfinished = false
+	return nil
+}
+
+// next begins another write.
+func (r *round) next(first int) {
+	clear(r.batches)
+	r.first, r.batches, r.ends = first, r.batches[:0], r.ends[:0]
+}
+
+// decoder returns the one for a frame's place in the write: its batches live until the write is over.
+func (r *round) decoder(slot int) *decoder {
+	for slot >= len(r.decoders) {
+		r.decoders = append(r.decoders, &decoder{})
+	}
+	return r.decoders[slot]
+}
+
+// decode returns the new records of f, and the size of its decompressed body.
+func (r *round) decode(d *decoder, f *telemetry.Frame) ([]*telemetry.Batch, int, error) {
+	marks, replayed := r.marks, r.c.Replayed(f.Position)
+	if replayed {
+		marks = r.replay
+	}
+	isNew := marks.Frame(f)
+	batches, invalid, err := d.decode(f, r.c.q.id, r.d.MaxBodyBytes)
+	if err != nil && isNew {
+		return nil, 0, fmt.Errorf("cannot decode the frame: %w", err)
+	}
+	kept, repeats, records := batches[:0], 0, 0
+	for _, b := range batches {
+		if isNew {
+			repeats += marks.Batch(b)
+		} else {
+			repeats += b.Len()
+			continue
+		}
+		if n := b.Len(); n > 0 {
+			records += n
+			kept = append(kept, b)
+		}
+	}
+	if replayed {
+		r.c.metrics.replayed.Add(float64(records))
+	} else {
+		r.c.metrics.duplicate.Add(float64(repeats))
+		r.c.metrics.badSeries.Add(float64(invalid))
+		r.c.metrics.delivered.Add(float64(records))
+	}
+	return kept, d.size, nil
+}
+
+// observe shows batches to every observer. A panic is a bug that one frame has hit; the rest of the lane goes on.
+func (r *round) observe(batches []*telemetry.Batch, replayed bool) (err error) {
+	if len(r.d.Observers) == 0 {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("an observer panicked: %v", p)
+		}
+	}()
+	for _, o := range r.d.Observers {
+		for _, b := range batches {
+			o.Observe(b, replayed)
+		}
+	}
+	return nil
+}
+
+// write sends the batches of frames. A permanent error is traced to its frames, one by one.
+func (r *round) write(ctx context.Context, frames []telemetry.Frame) error {
+	err := r.send(ctx, r.batches)
+	if !telemetry.IsPermanent(err) {
+		return err
+	}
+	if len(frames) == 1 {
+		r.c.quarantine(&frames[0], err)
+		return nil
+	}
+	begin := 0
+	for i, end := range r.ends {
+		err := r.send(ctx, r.batches[begin:end])
+		if telemetry.IsPermanent(err) {
+			r.c.quarantine(&frames[i], err)
+		} else if err != nil {
+			return err
+		}
+		begin = end
+	}
+	return nil
+}
+
+func (r *round) send(ctx context.Context, batches []*telemetry.Batch) error {
+	if len(batches) == 0 || r.sink == nil {
+		return nil
+	}
+	disk.Point("delivery.before-write")
+	err := r.sink.Write(ctx, batches)
+	disk.Point("delivery.after-write")
+	return err
+}
+
+const stateVersion = 1
+
+// state is what is committed with the position: the version, the marks, and each observer's snapshot, each with its
+// length.
+func (r *round) state() []byte {
+	disk.Point("observe.snapshot.before")
+	marks := r.marks.Snapshot()
+	b := append(make([]byte, 0, 7+len(marks)), stateVersion)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(r.d.Observers)))
+	b = appendBlob(b, marks)
+	for _, o := range r.d.Observers {
+		b = appendBlob(b, o.Snapshot())
+	}
+	disk.Point("observe.snapshot.after")
+	return b
+}
+
+func appendBlob(b, blob []byte) []byte {
+	return append(binary.LittleEndian.AppendUint32(b, uint32(len(blob))), blob...)
+}
+
+func cutBlob(b []byte) (blob, rest []byte, err error) {
+	if len(b) < 4 || uint64(len(b)-4) < uint64(binary.LittleEndian.Uint32(b)) {
+		return nil, nil, disk.ErrCorrupt
+	}
+	n := binary.LittleEndian.Uint32(b)
+	return b[4 : 4+n], b[4+n:], nil
+}
+
+// restore reads what state has written. Observers that are new since then start empty; snapshots of observers that are
+// gone are dropped.
+func (r *round) restore(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	if b[0] != stateVersion {
+		return fmt.Errorf("its state has version %d, this braid reads %d: %w", b[0], stateVersion, disk.ErrVersion)
+	}
+	if len(b) < 3 {
+		return disk.ErrCorrupt
+	}
+	observers := int(binary.LittleEndian.Uint16(b[1:]))
+	blob, b, err := cutBlob(b[3:])
+	if err == nil {
+		err = r.marks.Restore(blob)
+	}
+	for i := 0; err == nil && i < observers; i++ {
+		if blob, b, err = cutBlob(b); err == nil && i < len(r.d.Observers) {
+			err = r.d.Observers[i].Restore(blob)
+		}
+	}
+	return err
+}
