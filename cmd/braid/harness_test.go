@@ -19,7 +19,7 @@ import (
 )
 
 // deadline bounds every wait of these tests: generous, since timing never decides a test.
-const deadline = 2 * time.Minute
+const deadline = 5 * time.Minute
 
 var built struct {
 	once sync.Once

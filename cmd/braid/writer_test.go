@@ -92,9 +92,10 @@ func (c *shelfContainer) line() (stream, line string) {
 	if c.r.IntN(10) == 0 {
 		stream = "stderr"
 	}
-	switch c.r.IntN(20) {
-	case 0: // some pieces
+	if c.r.IntN(200) == 0 { // several pieces
 		return stream, fmt.Sprintf("long %d %s", c.n, strings.Repeat("x", 16_000+c.r.IntN(40_000)))
+	}
+	switch c.r.IntN(20) {
 	case 1, 2, 3:
 		return stream, fmt.Sprintf("level=warn n=%d msg=\"slow query\" ms=%d", c.n, c.r.IntN(5000))
 	case 4:
