@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -64,13 +65,18 @@ var homes = map[string][]string{
 	"google.golang.org/genproto/googleapis/rpc":  {"receivers/otlp"},
 }
 
-// The agent's weight is its own: nothing below may be linked into braid-agent.
+// The agent's weight is its own: none of these packages may be linked into braid-agent. (Prometheus' discovery package
+// brings leaves of client-go, tsdb and promql; the API client, the database and the engine are what weighs.)
 var notInAgent = []string{
 	"github.com/prometheus/prometheus/tsdb",
 	"github.com/prometheus/prometheus/promql",
-	"github.com/cockroachdb/pebble",
-	"k8s.io/client-go",
-	"github.com/elastic/go-elasticsearch",
+	"github.com/cockroachdb/pebble/v2",
+	"k8s.io/client-go/kubernetes",
+	"github.com/elastic/go-elasticsearch/v8",
+	module + "store",
+	module + "query",
+	module + "kube",
+	module + "demo",
 }
 
 // exceptions from the house numbers: at most five, each with its reason.
@@ -214,6 +220,22 @@ func TestTelemetryImportsOnlyTheStandardLibraryAndPrometheusModel(t *testing.T) 
 	}
 }
 
+func TestTheAgentCarriesNoStoreNoEngineAndNoKubernetesClient(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./cmd/braid-agent").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := strings.Fields(string(out))
+	if !slices.Contains(linked, module+"logs/tail") {
+		t.Fatal("the list of packages lacks what the agent surely has")
+	}
+	for _, path := range notInAgent {
+		if slices.Contains(linked, path) {
+			t.Errorf("braid-agent links %s", path)
+		}
+	}
+}
+
 func TestHouseNumbers(t *testing.T) {
 	if len(exceptions) > 5 {
 		t.Errorf("%d exceptions from the house numbers, five at most", len(exceptions))
@@ -271,4 +293,64 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 			t.Errorf("%s has no package comment", dir)
 		}
 	}
+}
+
+// Every exported interface, with two or more of the types that implement it.
+var interfaces = map[string][]string{
+	"telemetry.Sink":     {"exporters/elasticsearch.Exporter", "exporters/otlp.Exporter", "store.Store"},
+	"telemetry.Appender": {"pipeline.Queue", "exporters/otlp.Exporter", "exporters/remotewrite.Exporter"},
+	"telemetry.Source":   {"logs.Source", "scrape.Source"},
+	"pipeline.Observer":  {"correlate.LogCounts", "correlate.Index", "traces.RED"},
+	"query.Logs":         {"store.Store", "exporters/elasticsearch.Reader"},
+	"query.Traces":       {"store.Store", "exporters/elasticsearch.Reader"},
+	"disk.FS":            {"disk.osFS", "disk.Mem"},
+	"disk.File":          {"disk.osFile", "disk.memFile"},
+}
+
+func TestEveryExportedInterfaceIsListedWithItsImplementations(t *testing.T) {
+	types := map[string]bool{}
+	found := map[string]bool{}
+	for _, f := range sources(t) {
+		if f.test || isTestHelp(f.dir()) {
+			continue
+		}
+		for name, isInterface := range typesOf(f.ast) {
+			types[f.dir()+"."+name] = true
+			if isInterface && ast.IsExported(name) {
+				found[f.dir()+"."+name] = true
+			}
+		}
+	}
+	for name := range found {
+		if len(interfaces[name]) < 2 {
+			t.Errorf("interface %s is not listed with two implementations", name)
+		}
+	}
+	for name, implementations := range interfaces {
+		if !found[name] {
+			t.Errorf("interface %s is listed and not there", name)
+		}
+		for _, impl := range implementations {
+			if !types[impl] {
+				t.Errorf("%s, listed as an implementation of %s, is not there", impl, name)
+			}
+		}
+	}
+}
+
+func typesOf(file *ast.File) map[string]bool {
+	types := map[string]bool{}
+	for _, decl := range file.Decls {
+		gen, ok := decl.(*ast.GenDecl)
+		if !ok || gen.Tok != token.TYPE {
+			continue
+		}
+		for _, spec := range gen.Specs {
+			if ts, ok := spec.(*ast.TypeSpec); ok {
+				_, isInterface := ts.Type.(*ast.InterfaceType)
+				types[ts.Name.Name] = isInterface
+			}
+		}
+	}
+	return types
 }

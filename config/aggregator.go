@@ -53,6 +53,16 @@ type Elasticsearch struct {
 	Timeout              Duration `yaml:"timeout"`
 }
 
+// IsAggregator reports whether text looks like an aggregator's configuration: only that has exporters.
+func IsAggregator(text []byte) bool {
+	var keys map[string]any
+	if err := yaml.Unmarshal(text, &keys); err != nil {
+		return false // the agent's reader says what is wrong with it
+	}
+	_, exporters := keys["exporters"]
+	return exporters
+}
+
 // LoadAggregator reads and checks the aggregator's configuration file. Its error is *Problems, or that of reading.
 func LoadAggregator(file string) (*Aggregator, error) {
 	text, err := os.ReadFile(file)

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/braidhq/braid/config"
 )
@@ -49,7 +48,7 @@ func checkFile(file string) (warnings []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the configuration: %w", err)
 	}
-	if isAggregator(text) {
+	if config.IsAggregator(text) {
 		_, err := config.ParseAggregator(file, text)
 		return nil, err
 	}
@@ -58,15 +57,6 @@ func checkFile(file string) (warnings []string, err error) {
 		return nil, err
 	}
 	return agentWarnings(cfg), nil
-}
-
-func isAggregator(text []byte) bool {
-	var keys map[string]any
-	if err := yaml.Unmarshal(text, &keys); err != nil {
-		return false // the agent's reader says what is wrong with it
-	}
-	_, exporters := keys["exporters"]
-	return exporters
 }
 
 // agentWarnings says what is allowed and costs more than it seems.
