@@ -1,0 +1,18 @@
+package query
+
+import (
+	"context"
+
+	"github.com/braidhq/braid/telemetry"
+)
+
+// Logs answers with stored lines, ordered by event time within what is stored, then, when q.Follow is set, in the order
+// in which further lines are stored. A record is lent during yield; an error of yield ends the answer and is returned.
+type Logs interface {
+	Logs(ctx context.Context, q telemetry.LogQuery, yield func(*telemetry.LogRecord) error) error
+}
+
+// Traces answers with one stored trace: nil without an error when nothing is known of it.
+type Traces interface {
+	Trace(ctx context.Context, tenant string, id telemetry.TraceID) (*telemetry.Trace, error)
+}
