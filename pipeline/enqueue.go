@@ -23,6 +23,7 @@ type enqueue struct {
 type encodings struct {
 	logs, spans []*telemetry.Batch
 	samples     []telemetry.Sample
+	tables      remotewrite.Encoder
 	raw         []byte
 	bodies      [len(telemetry.Signals)][]byte
 	frames      []telemetry.Frame
@@ -61,7 +62,7 @@ func (s *encodings) encode(batches []*telemetry.Batch) {
 		s.add(telemetry.Spans, telemetry.OTLP, telemetry.Zstd)
 	}
 	if len(s.samples) > 0 {
-		s.raw = remotewrite.AppendV2(s.raw[:0], s.samples)
+		s.raw = s.tables.AppendV2(s.raw[:0], s.samples)
 		s.add(telemetry.Samples, telemetry.RemoteWrite2, telemetry.Snappy)
 	}
 }

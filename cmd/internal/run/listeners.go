@@ -70,10 +70,15 @@ func address(ln net.Listener) string {
 	return ln.Addr().String()
 }
 
+// webStop is how long web requests in progress have to end: those that follow never would.
+const webStop = time.Second
+
 // ServeWeb serves handler on the web listener.
 func (l *Listeners) ServeWeb(stage *Stage, handler http.Handler) {
 	if l.web != nil {
-		stage.Go("web", func(ctx context.Context) error { return listen.ServeHTTP(ctx, l.web, handler, listen.Timeouts{}) })
+		stage.Go("web", func(ctx context.Context) error {
+			return listen.ServeHTTP(ctx, l.web, handler, listen.Timeouts{Shutdown: webStop})
+		})
 	}
 }
 
