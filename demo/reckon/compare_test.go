@@ -1,0 +1,145 @@
+package reckon
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/braidhq/braid/demo/ledger"
+)
+
+func lineKey(i int) LineKey {
+	return LineKey{"cart", "stdout", ledger.SumOf(fmt.Appendf(nil, "line %d", i))}
+}
+
+// truth is ten lines, ten spans of two traces, and 35 samples of two names.
+func truth() *Tally {
+	t := NewTally()
+	for i := range 10 {
+		t.AddLine(lineKey(i), "t0")
+		t.Spans[SpanKey{"cart", fmt.Sprintf("t%d", i%2), fmt.Sprintf("s%d", i)}] = 1
+	}
+	t.Samples[SampleKey{"cart", "up_total"}] = 5
+	t.Samples[SampleKey{"frontend", "up_total"}] = 30
+	return t
+}
+
+func TestCompare(t *testing.T) {
+	sum := func(text string) LineKey { return LineKey{"cart", "stdout", ledger.SumOf([]byte(text))} }
+	whole := `{"logs":{"written":10,"stored":10,"lost":0,"duplicated":0},"spans":{"sent":10,"observed":10,"stored":10},"samples":{"scraped":35,"stored":35},"visible_ms":{"p50":12.3,"p99":250}}`
+	for _, test := range []struct {
+		name    string
+		spoil   func(found *Tally, seen *Observations)
+		was, is string // what changes in the report
+		broken  string // a part of what is said; empty: all is well
+		missing bool
+	}{
+		{"all is well", func(*Tally, *Observations) {}, "", "", "", false},
+		{"a line lost", func(f *Tally, _ *Observations) { delete(f.Lines, lineKey(3)) },
+			`"stored":10,"lost":0`, `"stored":9,"lost":1`, "1 log lines were written and are not stored", true},
+		{"a line twice", func(f *Tally, _ *Observations) { f.AddLine(lineKey(3), "t0") },
+			`"stored":10,"lost":0,"duplicated":0`, `"stored":11,"lost":0,"duplicated":1`, "1 log lines are stored more often", false},
+		{"one lost, another twice: the count alone is right", func(f *Tally, _ *Observations) { delete(f.Lines, lineKey(1)); f.AddLine(lineKey(3), "t0") },
+			`"lost":0,"duplicated":0`, `"lost":1,"duplicated":1`, "not stored", true},
+		{"one byte changed: the count alone is right", func(f *Tally, _ *Observations) { delete(f.Lines, lineKey(1)); f.AddLine(sum("line X"), "t0") },
+			`"lost":0`, `"lost":1`, "1 log lines are stored that nobody wrote", true},
+		{"on the other stream", func(f *Tally, _ *Observations) {
+			delete(f.Lines, lineKey(1))
+			f.AddLine(LineKey{"cart", "stderr", lineKey(1).Sum}, "t0")
+		}, `"lost":0`, `"lost":1`, "nobody wrote", true},
+		{"another trace id", func(f *Tally, _ *Observations) { f.Lines[lineKey(1)] = Lines{1, "t1"} },
+			"", "", "another trace id", false},
+		{"a span less in the store", func(f *Tally, _ *Observations) { delete(f.Spans, SpanKey{"cart", "t0", "s0"}) },
+			`"observed":10,"stored":10`, `"observed":10,"stored":9`, "1 spans were sent and are not stored", true},
+		{"a span twice in the store", func(f *Tally, _ *Observations) { f.Spans[SpanKey{"cart", "t0", "s0"}]++ },
+			`"observed":10,"stored":10`, `"observed":10,"stored":11`, "more than once", false},
+		{"a span of another service", func(f *Tally, _ *Observations) {
+			delete(f.Spans, SpanKey{"cart", "t0", "s0"})
+			f.Spans[SpanKey{"catalog", "t0", "s0"}]++
+		}, "", "", "nobody sent", true},
+		{"a span not observed", func(_ *Tally, o *Observations) { o.Calls-- },
+			`"observed":10`, `"observed":9`, "10 spans were sent, traces_spanmetrics_calls_total says 9", true},
+		{"a span observed twice", func(_ *Tally, o *Observations) { o.Calls++ },
+			`"observed":10`, `"observed":11`, "says 11", false},
+		{"samples lost", func(f *Tally, _ *Observations) { f.Samples[SampleKey{"frontend", "up_total"}]-- },
+			`"scraped":35,"stored":35`, `"scraped":35,"stored":34`, "1 samples were scraped and are not stored", true},
+		{"samples swapped: the count alone is right", func(f *Tally, _ *Observations) {
+			f.Samples[SampleKey{"frontend", "up_total"}]--
+			f.Samples[SampleKey{"cart", "up_total"}]++
+		}, "", "", "not served to a scraper", true},
+		{"the live tail misses one", func(_ *Tally, o *Observations) { o.Followed-- },
+			"", "", "the live tail showed 9 of 10", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			found := truth()
+			seen := Observations{Calls: 10, Followed: 10, P50: 12345 * time.Microsecond, P99: 250 * time.Millisecond}
+			test.spoil(found, &seen)
+			got := Compare(truth(), found, seen)
+			text, err := json.Marshal(got.Report)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := strings.Replace(whole, test.was, test.is, 1)
+			if string(text) != want {
+				t.Errorf("got  %s\nwant %s", text, want)
+			}
+			if said := strings.Join(got.Broken, "\n"); test.broken == "" && said != "" || !strings.Contains(said, test.broken) {
+				t.Errorf("said %q, want %q", said, test.broken)
+			}
+			if got.Missing != test.missing {
+				t.Errorf("missing: %v", got.Missing)
+			}
+		})
+	}
+}
+
+func TestAnEmptyShopIsNoSuccess(t *testing.T) {
+	got := Compare(NewTally(), NewTally(), Observations{})
+	if len(got.Broken) != 3 || got.Missing {
+		t.Errorf("got %q, missing %v", got.Broken, got.Missing)
+	}
+}
+
+func TestReadLedgers(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string]string{"cart": filepath.Join(dir, "cart.ndjson"), "frontend": filepath.Join(dir, "frontend.ndjson")}
+	var open []*ledger.Writer
+	for service, file := range files {
+		w, err := ledger.Create(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Line("stdout", "t0", func(uint64) []byte { return []byte("of " + service) })
+		w.Span("t0", "s-"+service, "x")
+		w.Metrics([]byte("a 1\nb{x=\"y\"} 2\nb{x=\"z\"} 2\n"))
+		w.Metrics([]byte("a 1\nb{x=\"y\"} 2\nb{x=\"z\"} 2\n"))
+		w.Flush()
+		open = append(open, w)
+	}
+	if _, err := ReadLedgers(files); err == nil {
+		t.Error("ledgers that are still written were taken for the whole truth")
+	}
+	for _, w := range open {
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := ReadLedgers(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := NewTally()
+	for service := range files {
+		want.AddLine(LineKey{service, "stdout", ledger.SumOf([]byte("of " + service))}, "t0")
+		want.Spans[SpanKey{service, "t0", "s-" + service}] = 1
+		want.Samples[SampleKey{service, "a"}] = 2
+		want.Samples[SampleKey{service, "b"}] = 4
+	}
+	if !maps.Equal(got.Lines, want.Lines) || !maps.Equal(got.Spans, want.Spans) || !maps.Equal(got.Samples, want.Samples) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}

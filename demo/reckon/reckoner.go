@@ -1,0 +1,70 @@
+package reckon
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A Reckoner reads back until everything has arrived.
+type Reckoner struct {
+	API            *API
+	Written        *Tally
+	Namespace, Job string
+	From           time.Time
+	Follower       *Follower
+	Patience       time.Duration // how long things may take to arrive
+	Poll           time.Duration // between readings; slow readings make it longer
+	Progress       func(text string)
+}
+
+// Reckon reads everything back, again and again until nothing is missing or patience is at its end, and then once
+// more: what comes late and twice shall not escape. It returns the last reckoning; an error says that none could be
+// made.
+func (r *Reckoner) Reckon(ctx context.Context) (*Reckoning, error) {
+	deadline := time.Now().Add(r.Patience)
+	last := false
+	for reading := 1; ; reading++ {
+		begin := time.Now()
+		got, err := r.read(ctx)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		late := begin.After(deadline)
+		switch {
+		case err != nil && late:
+			return nil, fmt.Errorf("cannot read back what was stored: %w", err)
+		case err == nil && (last || late):
+			return got, nil
+		case err != nil:
+			r.Progress(fmt.Sprintf("cannot read back yet: %v", err))
+		case got.Missing && reading > 1: // that the first comes too early is nothing to speak of
+			r.Progress("not all has arrived yet: " + got.Broken[0])
+		}
+		last = err == nil && !got.Missing
+		timer := time.NewTimer(max(r.Poll, 2*time.Since(begin)))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, context.Cause(ctx)
+		case <-timer.C:
+		}
+	}
+}
+
+// read makes one reckoning of what is there now; an aggregator that does not answer at all fails it after a while.
+func (r *Reckoner) read(ctx context.Context) (*Reckoning, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.Patience+2*time.Minute)
+	defer cancel()
+	found, err := r.API.Read(ctx, r.Written, r.Namespace, r.Job, r.From)
+	if err != nil {
+		return nil, err
+	}
+	calls, err := r.API.Calls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seen := Observations{Calls: calls, Followed: r.Follower.Seen()}
+	seen.P50, seen.P99 = r.Follower.Percentiles()
+	return Compare(r.Written, found, seen), nil
+}

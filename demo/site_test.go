@@ -1,0 +1,83 @@
+package demo
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/braidhq/braid/config"
+)
+
+func TestConfigurationsAreWhatBraidReads(t *testing.T) {
+	s, err := newSite(filepath.Join(t.TempDir(), "a dir: with \"quotes\""), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent, err := config.LoadAgent(s.path("agent.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if agent.Logs[0].Path != s.pods() || agent.Aggregator.URL != "http://"+s.aggregatorHTTP || agent.DataDir != s.path("data", "agent") {
+		t.Errorf("agent: %+v", agent)
+	}
+	if n := len(agent.Prometheus.ScrapeConfigs); n != 2 {
+		t.Errorf("%d scrape jobs", n)
+	}
+	if _, err := config.LoadAggregator(s.path("aggregator.yaml")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSiteIsTidy(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	s, err := newSite("", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, address := range []string{s.agentHTTP, s.agentGRPC, s.agentWeb, s.aggregatorHTTP, s.aggregatorGRPC, s.aggregatorWeb} {
+		seen[address] = true
+	}
+	for _, self := range s.topology.Services {
+		seen[self.Address] = true
+		if len(strings.Split(self.PodUID, "-")) != 5 || len(self.PodUID) != 36 || self.Ledger != "" {
+			t.Errorf("%+v", self)
+		}
+	}
+	if len(seen) != 11 {
+		t.Errorf("addresses: %v", seen)
+	}
+	s.remove()
+	if _, err := os.Stat(s.dir); err == nil {
+		t.Error("the directory is still there")
+	}
+}
+
+func TestAnnouncement(t *testing.T) {
+	s := &site{dir: "/d", agentWeb: "a:1", aggregatorWeb: "a:2"}
+	var b strings.Builder
+	s.announce(&b, "/opt/braid", "0123456789abcdef0123456789abcdef")
+	for _, want := range []string{
+		"\n  /opt/braid logs --server http://a:2 -n shop -f", "\n  /opt/braid trace --server http://a:2 0123456789abcdef0123456789abcdef",
+		"\n  curl ", "\n  /opt/braid check /d/agent.yaml",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	if n := len(s.commands("b", "s", "t")); n != 5 {
+		t.Errorf("%d commands", n)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		filepath.Join(here, "bin", "braid"): "bin/braid", filepath.Join(here, "braid"): "./braid", "/opt/braid": "/opt/braid",
+	} {
+		if got := shown(path); got != want {
+			t.Errorf("%s is shown as %s", path, got)
+		}
+	}
+}
