@@ -58,29 +58,29 @@ type document struct {
 	ID     string          `json:"_id"`
 	Index  string          `json:"_index"`
 	Source json.RawMessage `json:"_source"`
-	Sort   []any           `json:"sort"`
+	Sort   json.RawMessage `json:"sort"`
 }
 
-// each calls yield with every document of a data stream, page by page.
+// each calls yield with every document of a data stream, page by page of one point in time.
 func (e elastic) each(t testing.TB, stream, query string, yield func(document)) {
 	t.Helper()
+	var pit struct{ ID string }
+	e.do(t, http.MethodPost, "/"+stream+"/_refresh", "", nil)
+	e.do(t, http.MethodPost, "/"+stream+"/_pit?keep_alive=5m", "", &pit)
+	defer e.do(t, http.MethodDelete, "/_pit", fmt.Sprintf(`{"id":%q}`, pit.ID), nil)
 	after := ""
 	for {
 		var page struct {
 			Hits struct{ Hits []document }
 		}
-		e.do(t, http.MethodPost, "/"+stream+"/_search", fmt.Sprintf(
-			`{"size":10000,"query":%s,"sort":[{"@timestamp":"asc"},{"_index":"asc"},{"_seq_no":"asc"}]%s,"track_total_hits":false}`, query, after), &page)
+		e.do(t, http.MethodPost, "/_search", fmt.Sprintf(
+			`{"size":10000,"query":%s,"pit":{"id":%q,"keep_alive":"5m"},"sort":[{"_shard_doc":"asc"}]%s,"track_total_hits":false}`, query, pit.ID, after), &page)
 		for _, hit := range page.Hits.Hits {
 			yield(hit)
 		}
 		if len(page.Hits.Hits) < 10000 {
 			return
 		}
-		last, err := json.Marshal(page.Hits.Hits[len(page.Hits.Hits)-1].Sort)
-		if err != nil {
-			t.Fatal(err)
-		}
-		after = fmt.Sprintf(`,"search_after":%s`, last)
+		after = fmt.Sprintf(`,"search_after":%s`, page.Hits.Hits[len(page.Hits.Hits)-1].Sort)
 	}
 }
