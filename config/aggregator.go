@@ -129,6 +129,9 @@ func (e *Exporter) check(file string, at int, p *Problems) {
 	if kinds != 1 {
 		p.add(at, "an exporter is exactly one of store, elasticsearch and remote_write; this one has %d", kinds)
 	}
+	if e.Name == "observe" || e.Name == "unexported" {
+		p.add(at, "exporter name %q is taken by braid itself", e.Name)
+	}
 	if e.Name == "" || strings.ContainsFunc(e.Name, notInName) {
 		p.add(at, "exporter name %q: letters, digits, - and _ are expected", e.Name)
 	}

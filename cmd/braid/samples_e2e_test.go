@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,4 +131,20 @@ func compareSeries(t *testing.T, name string, values [][2]any, first time.Time, 
 			t.Fatalf("series %d step %d: %v at %v, expected %v", s, i, text, at, sampleValue(s, i))
 		}
 	}
+}
+
+// Samples that no exporter takes are taken from senders, counted and let go: they never fill the lane.
+func TestSamplesWithoutAnExporterAreCountedAndLetGo(t *testing.T) {
+	p := newPipeline(t, t.TempDir(), "  - name: away\n    elasticsearch: {urls: [\"http://127.0.0.1:1\"]}\n")
+	aggregator := p.startAggregator(t, "")
+	aggregator.waitReady(t, p.aggregatorWeb)
+	pushSamples(t, "http://"+p.aggregatorHTTP, "none", 10, 1, time.Now().UnixMilli())
+	eventually(t, "the frame is let go", func() (bool, error) {
+		page, err := get("http://" + p.aggregatorWeb + "/metrics")
+		return err == nil && metric(page, "braid_pipeline_out_frames_total", `cursor="unexported"`, `signal="samples"`) == 1, err
+	})
+	if !strings.Contains(aggregator.out.String(), "no exporter takes this signal") {
+		t.Errorf("it does not say so:\n%s", aggregator.tail())
+	}
+	aggregator.stop(t)
 }

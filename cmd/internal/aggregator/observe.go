@@ -36,7 +36,7 @@ func observe(queue *pipeline.Queue, cfg *config.Aggregator, registry prometheus.
 		telemetry.Logs:  {counts, index},
 		telemetry.Spans: {red, index},
 	} {
-		cursor, err := queue.Cursor(signal, "observe", pipeline.CursorOptions{Hold: decisionWait + lateWindow})
+		cursor, err := queue.Cursor(signal, observeCursor, pipeline.CursorOptions{Hold: decisionWait + lateWindow})
 		if err != nil {
 			return nil, err
 		}

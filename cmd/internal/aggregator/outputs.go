@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -118,9 +119,32 @@ func (o *outputs) addRemoteWrite(e config.Exporter, registry prometheus.Register
 	return nil
 }
 
-// deliveries opens a cursor for every output and signal, and returns what runs each, by name. Lanes that nothing reads
-// are read by nobody's cursor, and the queue keeps them as long as it has room.
+// The cursors that are no exporter's; config refuses exporters of these names.
+const (
+	observeCursor    = "observe"
+	unexportedCursor = "unexported"
+)
+
+// unexported takes what no exporter takes. The frames it passes are counted as those of every cursor are.
+type unexported struct{}
+
+// Append implements telemetry.Appender.
+func (unexported) Append(context.Context, []telemetry.Frame) error { return nil }
+
+// addUnexported sees to it that a signal without an exporter does not fill its lane until senders are turned away.
+func (o *outputs) addUnexported(logger *slog.Logger) {
+	for _, signal := range telemetry.Signals {
+		taken := slices.ContainsFunc(o.list, func(out output) bool { return slices.Contains(out.signals, signal) })
+		if !taken {
+			logger.Warn("no exporter takes this signal: it is received, counted and let go", "signal", signal)
+			o.list = append(o.list, output{name: unexportedCursor, signals: []telemetry.Signal{signal}, frames: unexported{}})
+		}
+	}
+}
+
+// deliveries opens a cursor for every output and signal, and returns what runs each, by name.
 func (o *outputs) deliveries(queue *pipeline.Queue, cfg *config.Aggregator, logger *slog.Logger) (map[string]func(context.Context) error, error) {
+	o.addUnexported(logger)
 	parts := map[string]func(context.Context) error{}
 	for _, out := range o.list {
 		for _, signal := range out.signals {
@@ -137,7 +161,29 @@ func (o *outputs) deliveries(queue *pipeline.Queue, cfg *config.Aggregator, logg
 			parts[deliveryName(out.name, signal)] = part
 		}
 	}
-	return parts, nil
+	return parts, o.letGo(queue, logger)
+}
+
+// letGo looks at the places that earlier runs kept in the queue and this one does not: what no exporter took is
+// forgotten, an exporter that is gone from the configuration keeps its place as long as there is room.
+func (o *outputs) letGo(queue *pipeline.Queue, logger *slog.Logger) error {
+	for _, signal := range telemetry.Signals {
+		for _, name := range queue.Cursors(signal) {
+			used := name == observeCursor || slices.ContainsFunc(o.list, func(out output) bool {
+				return out.name == name && slices.Contains(out.signals, signal)
+			})
+			switch {
+			case used:
+			case name == unexportedCursor:
+				if err := queue.Forget(signal, name); err != nil {
+					return err
+				}
+			default:
+				logger.Warn("an exporter is no longer configured: its place in the queue is kept while there is room", "signal", signal, "exporter", name)
+			}
+		}
+	}
+	return nil
 }
 
 // query serves what can be read.
