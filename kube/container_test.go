@@ -98,7 +98,7 @@ func TestAttempt(t *testing.T) {
 				if want.text == none {
 					want.text = `previous terminated container "c" in pod "p" not found`
 				}
-				got := ""
+				var got string
 				if n, err := c.Attempt(want.previous); err != nil {
 					got = err.Error()
 					want.text = "Error from server (BadRequest): " + want.text

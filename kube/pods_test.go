@@ -121,7 +121,7 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		for _, p := range pods.In("") {
-			p.DefaultContainer()
+			_, _, _ = p.DefaultContainer()
 			for i := range p.Containers {
 				for _, previous := range []bool{false, true} {
 					if n, err := p.Containers[i].Attempt(previous); err == nil && n < 0 && p.Containers[i].status.RestartCount >= 0 {

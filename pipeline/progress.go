@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/braidhq/braid/telemetry"
@@ -38,7 +39,7 @@ func (p *progress) next(ctx context.Context, maxBytes, maxFrames int) (frames []
 	}
 	err = p.faults.until(ctx, func() (err error) {
 		frames, err = p.c.poll(maxBytes, maxFrames)
-		if err == ErrClosed {
+		if errors.Is(err, ErrClosed) {
 			return telemetry.Permanent(err)
 		}
 		return err

@@ -228,7 +228,9 @@ func TestOptionalCursorSkipsTheOldest(t *testing.T) {
 	for i := range 200 {
 		add(t, q, numbered(i, i+1)...)
 		if i == 3 {
-			slow.poll(100, 2)
+			if _, err := slow.poll(100, 2); err != nil {
+				t.Fatal(err)
+			}
 		}
 		drain(t, fast)
 		commit(t, fast, "")

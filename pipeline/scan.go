@@ -100,7 +100,7 @@ func (s *scanner) parse(chunk []byte, limit uint64, maxBytes, maxFrames int) (ne
 			total += len(f.Body)
 		} else {
 			s.frames = s.frames[:len(s.frames)-1]
-			if err == errShort {
+			if errors.Is(err, errShort) {
 				return size
 			}
 			s.lose()

@@ -7,7 +7,7 @@ import (
 	"github.com/braidhq/braid/telemetry"
 )
 
-func benchBatches(b *testing.B, frame uint64, n int) []*telemetry.Batch {
+func benchBatches(frame uint64, n int) []*telemetry.Batch {
 	body := []byte(`{"level":"info","msg":"order placed","order":"a1b2c3d4","customer":"c-1234","amount":1299,"currency":"EUR","took_ms":12,"path":"/api/orders","method":"POST","status":201,"user_agent":"loadgen/1.0","region":"eu-central-1","build":"2026.11.20"}`)
 	var batches []*telemetry.Batch
 	for pod := range 10 {
@@ -26,12 +26,12 @@ func benchBatches(b *testing.B, frame uint64, n int) []*telemetry.Batch {
 // BenchmarkWriteLogs stores frames of 1,000 lines of 250 bytes from ten containers; ns/op is per line.
 func BenchmarkWriteLogs(b *testing.B) {
 	s := openStore(b, Options{})
-	batches := benchBatches(b, 1, 1000)
+	batches := benchBatches(1, 1000)
 	b.SetBytes(int64(len(batches[0].Logs[0].Body)))
 	b.ReportAllocs()
 	for i, frame := 0, uint64(1); i < b.N; i, frame = i+1000, frame+1 {
 		b.StopTimer()
-		batches := benchBatches(b, frame, 1000)
+		batches := benchBatches(frame, 1000)
 		b.StartTimer()
 		mustWrite(b, s, batches...)
 	}
@@ -41,7 +41,7 @@ func BenchmarkWriteLogs(b *testing.B) {
 func BenchmarkReadLogs(b *testing.B) {
 	s := openStore(b, Options{})
 	for frame := range uint64(20) {
-		mustWrite(b, s, benchBatches(b, frame+1, 1000)...)
+		mustWrite(b, s, benchBatches(frame+1, 1000)...)
 	}
 	b.ReportAllocs()
 	b.ResetTimer()

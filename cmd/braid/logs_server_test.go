@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -54,8 +53,8 @@ func serve(t testing.TB, s *lineShelf) string {
 }
 
 // stored returns a line of a pod; its second is its uid too.
-func stored(second int64, namespace, pod, container, body string) telemetry.LogRecord {
-	r := telemetry.LogRecord{Resource: &telemetry.Resource{Namespace: namespace, Pod: pod, Container: container, Restart: 0}}
+func stored(second int64, pod, container, body string) telemetry.LogRecord {
+	r := telemetry.LogRecord{Resource: &telemetry.Resource{Namespace: "shop", Pod: pod, Container: container, Restart: 0}}
 	r.UnixNano, r.Stream, r.Body = second*1e9, telemetry.Stdout, []byte(body)
 	r.UID = telemetry.FileUID(telemetry.FileID{1}, second)
 	return r
@@ -68,11 +67,11 @@ func partial(r telemetry.LogRecord) telemetry.LogRecord {
 
 func TestLogsFromServer(t *testing.T) {
 	lines := []telemetry.LogRecord{
-		stored(1, "shop", "cart-5d-a", "web", "one"),
-		partial(stored(2, "shop", "cart-5d-a", "web", "two and ")),
-		stored(3, "shop", "cart-5d-a", "web", "its end"),
-		partial(stored(4, "shop", "cart-5d-a", "side", "no end")),
-		stored(5, "shop", "cart-5d-b", "web", "b \xff"),
+		stored(1, "cart-5d-a", "web", "one"),
+		partial(stored(2, "cart-5d-a", "web", "two and ")),
+		stored(3, "cart-5d-a", "web", "its end"),
+		partial(stored(4, "cart-5d-a", "side", "no end")),
+		stored(5, "cart-5d-b", "web", "b \xff"),
 	}
 	base := serve(t, &lineShelf{answers: [][]telemetry.LogRecord{lines}})
 	for _, test := range []struct{ args, stdout string }{
@@ -139,7 +138,7 @@ func sameQuery(a, b telemetry.LogQuery) bool {
 func TestLogsFromServerChoosesContainers(t *testing.T) {
 	_, withPods := small(t)
 	s := &lineShelf{answers: [][]telemetry.LogRecord{{
-		stored(1, "shop", "cart-5d-a", "web", "web"), stored(2, "shop", "cart-5d-a", "side", "side"), stored(3, "shop", "cart-5d-a", "debug", "debug"),
+		stored(1, "cart-5d-a", "web", "web"), stored(2, "cart-5d-a", "side", "side"), stored(3, "cart-5d-a", "debug", "debug"),
 	}}}
 	base := serve(t, s)
 	for _, test := range []struct {
@@ -174,7 +173,7 @@ func TestLogsFromServerThatFails(t *testing.T) {
 	if got := invoke(t, "logs", "--server", refusing, "x"); got != (invocation{"", "error: the aggregator answered 500: the index is broken\n", 1}) {
 		t.Errorf("refusing: %v", got)
 	}
-	late := serve(t, &lineShelf{answers: [][]telemetry.LogRecord{{stored(1, "shop", "a", "web", "one")}}, err: errors.New("the index is broken")})
+	late := serve(t, &lineShelf{answers: [][]telemetry.LogRecord{{stored(1, "a", "web", "one")}}, err: errors.New("the index is broken")})
 	if got := invoke(t, "logs", "--server", late, "a"); got != (invocation{"one\n", "error: the server broke off its answer: the index is broken\n", 1}) {
 		t.Errorf("breaking off: %v", got)
 	}
@@ -186,8 +185,8 @@ func TestLogsFromServerThatFails(t *testing.T) {
 // A followed stream goes on when the aggregator comes back, and prints no line twice.
 func TestLogsFollowsOverARestartOfTheServer(t *testing.T) {
 	s := &lineShelf{answers: [][]telemetry.LogRecord{
-		{stored(100, "shop", "a", "web", "one"), stored(101, "shop", "a", "web", "two")},
-		{stored(101, "shop", "a", "web", "two"), stored(102, "shop", "a", "web", "three")},
+		{stored(100, "a", "web", "one"), stored(101, "a", "web", "two")},
+		{stored(101, "a", "web", "two"), stored(102, "a", "web", "three")},
 	}}
 	out, errOut := &lineWaiter{want: "three\n", seen: make(chan struct{})}, &strings.Builder{}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -259,14 +258,14 @@ func TestFormatTimeIsReadBack(t *testing.T) {
 	v := (&logsOptions{fromUnixNano: at, lastLines: -1}).params()
 	back, err := time.Parse(time.RFC3339Nano, v.Get("from"))
 	if err != nil || back.UnixNano() != at || len(v) != 1 {
-		t.Errorf("%v: %v %v", url.Values(v), back, err)
+		t.Errorf("%v: %v %v", v, back, err)
 	}
 }
 
 func TestRecentUIDsForgetTheOldest(t *testing.T) {
 	var u recentUIDs
 	first := telemetry.FileUID(telemetry.FileID{1}, 0)
-	if !u.add(first) || !u.add(first) {
+	if a, b := u.add(first), u.add(first); !a || !b {
 		t.Error("remembers without being told to")
 	}
 	u.enable()
@@ -282,7 +281,7 @@ func TestRecentUIDsForgetTheOldest(t *testing.T) {
 	if !u.add(first) || len(u.known) != uidsRemembered {
 		t.Errorf("remembers %d", len(u.known))
 	}
-	if !u.add(telemetry.UID{}) || !u.add(telemetry.UID{}) {
+	if a, b := u.add(telemetry.UID{}), u.add(telemetry.UID{}); !a || !b {
 		t.Error("a record without uid is taken for another")
 	}
 }

@@ -38,7 +38,9 @@ func TestCases(t *testing.T) {
 			args, input, _ := strings.Cut(input, " --\n")
 			var name string
 			limit := 0
-			fmt.Sscan(args, &name, &limit)
+			if n, err := fmt.Sscan(args, &name, &limit); n == 0 {
+				t.Fatal(err)
+			}
 			f, err := Parse(name)
 			if err != nil {
 				t.Fatal(err)

@@ -147,12 +147,6 @@ func (a *Attempt) byID(id telemetry.FileID) *chainFile {
 // done reports that all of c is safe.
 func (a *Attempt) done(c *chainFile) bool { return c.seq < a.saved.File }
 
-func (a *Attempt) hasOpen() bool {
-	_, out := a.dec.Open(telemetry.Stdout)
-	_, errs := a.dec.Open(telemetry.Stderr)
-	return out || errs
-}
-
 func (a *Attempt) append(c *chainFile) {
 	c.seq = a.nextSeq
 	a.nextSeq++

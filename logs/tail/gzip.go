@@ -84,8 +84,6 @@ func (g *gzipSource) fill(n int) {
 	}
 }
 
-func (g *gzipSource) release() { g.z, g.window, g.at = nil, nil, 0 }
-
 // uncompressedSize reads the size that a gzip file's trailer tells, modulo 4 GiB, which no log file reaches.
 func uncompressedSize(f *os.File, size int64) int64 {
 	var b [4]byte

@@ -26,7 +26,9 @@ func writeFile(t *testing.T, path, content string) {
 	if strings.HasSuffix(path, ".gz") {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
-		z.Write(data)
+		if _, err := z.Write(data); err != nil {
+			t.Fatal(err)
+		}
 		z.Close()
 		data = b.Bytes()
 	}

@@ -191,7 +191,7 @@ func (f *Follower) readLong(p *pass, a *Attempt, c *chainFile) bool {
 	f.touch(a)
 	c.known = max(c.known, end)
 	before := a.dec.Lines()
-	ok := false
+	var ok bool
 	if size == end-1-a.at.Offset {
 		// It fits the limit after all, with its newline put back.
 		line = append(line, '\n')

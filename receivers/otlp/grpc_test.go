@@ -39,7 +39,7 @@ func dial(t *testing.T, r *Receiver) *grpc.ClientConn {
 	t.Cleanup(func() {
 		conn.Close()
 		srv.Stop()
-		<-done
+		_ = <-done
 	})
 	return conn
 }

@@ -2,6 +2,7 @@ package remotewrite
 
 import (
 	"fmt"
+	"github.com/prometheus/common/model"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -110,7 +111,7 @@ func (d *Decoder) v1Series(data []byte) error {
 // familyOf returns the metadata of the family that a series of these labels belongs to.
 func (d *Decoder) familyOf(ls []labels.Label) metadata {
 	for _, l := range ls {
-		if l.Name != labels.MetricName {
+		if l.Name != model.MetricNameLabel {
 			continue
 		}
 		if m, ok := d.families[l.Value]; ok {

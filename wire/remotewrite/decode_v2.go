@@ -2,6 +2,7 @@ package remotewrite
 
 import (
 	"fmt"
+	"github.com/prometheus/common/model"
 	"math"
 	"slices"
 	"unicode/utf8"
@@ -124,7 +125,7 @@ func (d *Decoder) rememberNames(c *timeSeries) {
 	for i := 0; i < len(c.refs); i += 2 {
 		d.lastNames = append(d.lastNames, c.refs[i])
 	}
-	d.metricName = slices.IndexFunc(c.labels, func(l labels.Label) bool { return l.Name == labels.MetricName })
+	d.metricName = slices.IndexFunc(c.labels, func(l labels.Label) bool { return l.Name == model.MetricNameLabel })
 }
 
 func (d *Decoder) v2Metadata(data []byte) error {

@@ -1,6 +1,7 @@
 package remotewrite
 
 import (
+	"github.com/prometheus/common/model"
 	"math"
 
 	"github.com/prometheus/prometheus/model/exemplar"
@@ -82,4 +83,4 @@ func appendExemplarValue(dst []byte, e *exemplar.Exemplar) []byte {
 	return dst
 }
 
-func metricName(ls labels.Labels) string { return ls.Get(labels.MetricName) }
+func metricName(ls labels.Labels) string { return ls.Get(model.MetricNameLabel) }

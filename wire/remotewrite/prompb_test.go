@@ -177,7 +177,7 @@ func goodLabels(ls labels.Labels) bool {
 	return !duplicate && ls.IsValid(model.UTF8Validation)
 }
 
-func goodSeries(ls labels.Labels) bool { return ls.Has(labels.MetricName) && goodLabels(ls) }
+func goodSeries(ls labels.Labels) bool { return ls.Has(model.MetricNameLabel) && goodLabels(ls) }
 
 // hasOrphans reports a TimeSeries with exemplars but no samples; the slow way above gives up on those.
 func hasOrphans[S any](series []S, counts func(S) (samples, exemplars int)) bool {

@@ -105,7 +105,7 @@ func appendKey(dst []byte, ls []labels.Label, m metadata) []byte {
 func checkLabels(ls []labels.Label, isText bool) bool {
 	hasName := false
 	for i := range ls {
-		hasName = hasName || ls[i].Name == labels.MetricName && ls[i].Value != ""
+		hasName = hasName || ls[i].Name == model.MetricNameLabel && ls[i].Value != ""
 	}
 	return hasName && checkExemplarLabels(ls, isText)
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -33,11 +34,7 @@ func Run(ctx context.Context, cfg *config.Agent, version string, logger *slog.Lo
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if cerr := queue.Close(); err == nil {
-			err = cerr
-		}
-	}()
+	defer func() { err = errors.Join(err, queue.Close()) }()
 	state.AddCheck(queue.Err)
 
 	upstream, err := openUpstream(cfg.Aggregator, registry)

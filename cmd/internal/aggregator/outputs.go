@@ -54,8 +54,7 @@ func openOutputs(cfg *config.Aggregator, registry prometheus.Registerer, logger 
 			err = o.addRemoteWrite(e, registry)
 		}
 		if err != nil {
-			o.close()
-			return nil, fmt.Errorf("exporter %s: %w", e.Name, err)
+			return nil, errors.Join(fmt.Errorf("exporter %s: %w", e.Name, err), o.close())
 		}
 	}
 	return o, nil

@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -27,18 +28,14 @@ func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *sl
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if cerr := queue.Close(); err == nil {
-			err = cerr
-		}
-	}()
+	defer func() { err = errors.Join(err, queue.Close()) }()
 	state.AddCheck(queue.Err)
 
 	outputs, err := openOutputs(cfg, registry, logger)
 	if err != nil {
 		return err
 	}
-	defer outputs.close()
+	defer func() { err = errors.Join(err, outputs.close()) }()
 	observers, err := observe(queue, cfg, registry, logger)
 	if err != nil {
 		return err
