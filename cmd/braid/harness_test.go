@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -176,17 +177,20 @@ func (p *process) waitReady(t testing.TB, web string) {
 	})
 }
 
-// freeAddresses returns n loopback addresses that nobody listens on.
+// freeAddresses returns n loopback addresses that nobody listens on. They lie below the range that the kernel takes
+// ports of outgoing connections from, so that nobody takes one while a process that is to use it again is down.
 func freeAddresses(t testing.TB, n int) []string {
 	t.Helper()
-	addresses := make([]string, n)
-	for i := range addresses {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	var addresses []string
+	for tries := 0; len(addresses) < n; tries++ {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(7_000)))
+		if err != nil && tries > 1000 {
 			t.Fatal(err)
 		}
-		defer ln.Close()
-		addresses[i] = ln.Addr().String()
+		if err == nil {
+			defer ln.Close()
+			addresses = append(addresses, ln.Addr().String())
+		}
 	}
 	return addresses
 }
