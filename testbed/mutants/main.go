@@ -123,7 +123,7 @@ func try(f fault) (killed bool, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return false, fmt.Errorf("the mutant does not compile:\n%s", out)
 	}
-	test := exec.Command("go", append([]string{"test", "-count=1", "-timeout=5m", "-overlay", overlay}, f.test...)...)
+	test := exec.Command("go", append([]string{"test", "-count=1", "-timeout=1m", "-overlay", overlay}, f.test...)...)
 	return test.Run() != nil, nil
 }
 
