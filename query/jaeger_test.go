@@ -16,10 +16,14 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"github.com/braidhq/braid/exporters/elasticsearch"
 	"github.com/braidhq/braid/query"
+	"github.com/braidhq/braid/store"
 	"github.com/braidhq/braid/telemetry"
 	"github.com/braidhq/braid/wire/otlp"
 )
+
+var _ = []query.TraceSearch{(*store.Store)(nil), (*elasticsearch.Reader)(nil)}
 
 var traceStart = time.Date(2026, 1, 1, 12, 0, 0, 123_456_789, time.UTC)
 
