@@ -35,6 +35,7 @@ type SpanView struct {
 	Status        string     `json:"status"` // unset, ok, error
 	StatusMessage string     `json:"status_message,omitempty"`
 	Attributes    Attributes `json:"attributes,omitempty"`
+	Critical      []Segment  `json:"critical,omitempty"` // when the trace waited for just this span
 	UID           string     `json:"uid,omitempty"`
 	Logs          []LogLine  `json:"logs"`
 }
@@ -66,6 +67,9 @@ func NewTraceView(t *telemetry.Trace) *TraceView {
 		if _, taken := place[s.SpanID]; !taken {
 			place[s.SpanID] = i
 		}
+	}
+	for i, segments := range newCriticalPath(order, place).segments {
+		v.Spans[i].Critical = segments
 	}
 	for i := range t.Logs {
 		line := NewLogLine(&t.Logs[i])
