@@ -110,7 +110,9 @@ func (h *handler) trace(w http.ResponseWriter, r *http.Request) error {
 	if t == nil {
 		return &apiError{http.StatusNotFound, "not_found", "nothing is known of trace " + id.String()}
 	}
-	return writeJSON(w, http.StatusOK, NewTraceView(t))
+	v := NewTraceView(t)
+	h.surround(r.Context(), tenant(r), t, v)
+	return writeJSON(w, http.StatusOK, v)
 }
 
 // writeJSON answers with v. What fails after the status has been sent is the client's connection, which nobody is left

@@ -12,6 +12,11 @@ type TraceView struct {
 	TraceID string     `json:"trace_id"`
 	Spans   []SpanView `json:"spans"`
 	Logs    []LogLine  `json:"logs"` // those whose span is unknown or not stored
+	// What was around: the pods' lines without a trace id, of which there are more if NearbyCut, and their processes.
+	Nearby    []NearbyLine  `json:"nearby,omitempty"`
+	NearbyCut bool          `json:"nearby_cut,omitempty"`
+	Processes []ProcessView `json:"processes,omitempty"`
+	Warnings  []string      `json:"warnings,omitempty"`
 }
 
 // A SpanView is one span with the lines that carry its id.
