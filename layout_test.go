@@ -303,6 +303,7 @@ var interfaces = map[string][]string{
 	"pipeline.Observer":  {"correlate.LogCounts", "correlate.Index", "traces.RED"},
 	"query.Logs":         {"store.Store", "exporters/elasticsearch.Reader"},
 	"query.Traces":       {"store.Store", "exporters/elasticsearch.Reader"},
+	"query.TraceSearch":  {"store.Store", "exporters/elasticsearch.Reader"},
 	"disk.FS":            {"disk.osFS", "disk.Mem"},
 	"disk.File":          {"disk.osFile", "disk.memFile"},
 }

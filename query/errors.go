@@ -20,24 +20,29 @@ func badData(format string, args ...any) error {
 	return &apiError{http.StatusBadRequest, "bad_data", fmt.Sprintf(format, args...)}
 }
 
+// asAPIError returns how err is answered; one of no known kind is internal.
+func asAPIError(err error) *apiError {
+	var e *apiError
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, context.Canceled):
+		return &apiError{http.StatusServiceUnavailable, "canceled", err.Error()}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &apiError{http.StatusServiceUnavailable, "timeout", err.Error()}
+	}
+	return &apiError{http.StatusInternalServerError, "internal", err.Error()}
+}
+
 type errorBody struct {
 	Status    string `json:"status"`
 	ErrorType string `json:"errorType"`
 	Error     string `json:"error"`
 }
 
-// writeError answers with err; one of no known kind is internal.
+// writeError answers with err as Prometheus does.
 func writeError(w http.ResponseWriter, err error) {
-	var e *apiError
-	switch {
-	case errors.As(err, &e):
-	case errors.Is(err, context.Canceled):
-		e = &apiError{http.StatusServiceUnavailable, "canceled", err.Error()}
-	case errors.Is(err, context.DeadlineExceeded):
-		e = &apiError{http.StatusServiceUnavailable, "timeout", err.Error()}
-	default:
-		e = &apiError{http.StatusInternalServerError, "internal", err.Error()}
-	}
+	e := asAPIError(err)
 	if err := writeJSON(w, e.status, errorBody{"error", e.typ, e.text}); err != nil {
 		panic("BUG: an error body does not marshal: " + err.Error())
 	}

@@ -17,6 +17,7 @@ import (
 type Options struct {
 	Logs              Logs
 	Traces            Traces
+	Search            TraceSearch
 	Queryable         storage.Queryable
 	ExemplarQueryable storage.ExemplarQueryable
 	Registerer        prometheus.Registerer // nil: unregistered
@@ -37,7 +38,8 @@ type handler struct {
 }
 
 // New returns the HTTP API: GET /api/v1/logs and /api/v1/traces/{id}, and of Prometheus' API query, query_range,
-// query_exemplars, series, labels, label/{name}/values and metadata (always empty).
+// query_exemplars, series, labels, label/{name}/values and metadata (always empty). Below /jaeger it is Jaeger's query API:
+// services, operations, traces, traces/{id} and dependencies (always empty).
 //
 // Errors before the first byte are Prometheus' error object, {"status":"error","errorType":…,"error":…}.
 // The header X-Scope-OrgID names the tenant of lines and traces.
@@ -65,12 +67,20 @@ func New(o Options) http.Handler {
 		h.handle(mux, "labels", method+"/api/v1/labels", samples, h.data(h.labelNames))
 	}
 	h.handle(mux, "label_values", "GET /api/v1/label/{name}/values", samples, h.data(h.labelValues))
+	h.jaeger(mux)
 	h.handle(mux, "metadata", "GET /api/v1/metadata", samples, h.data(noMetadata))
 	return mux
 }
 
-// handle registers f; where nothing can answer, it says so. An error of f is answered if f has not begun to.
+// handle registers f, whose errors are answered as Prometheus does.
 func (h *handler) handle(mux *http.ServeMux, name, pattern string, available bool, f func(http.ResponseWriter, *http.Request) error) {
+	h.serve(mux, name, pattern, available, writeError, f)
+}
+
+// serve registers f; where nothing can answer, it says so. An error of f is answered by fail if f has not begun to.
+func (h *handler) serve(
+	mux *http.ServeMux, name, pattern string, available bool, fail func(http.ResponseWriter, error), f func(http.ResponseWriter, *http.Request) error,
+) {
 	duration := h.metrics.duration.WithLabelValues(name)
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		start := h.Now()
@@ -81,7 +91,7 @@ func (h *handler) handle(mux *http.ServeMux, name, pattern string, available boo
 		duration.Observe(h.Now().Sub(start).Seconds())
 		if err != nil {
 			h.metrics.errors.WithLabelValues(name).Inc()
-			writeError(w, err)
+			fail(w, err)
 		}
 	})
 }
@@ -100,7 +110,9 @@ func (h *handler) trace(w http.ResponseWriter, r *http.Request) error {
 	if t == nil {
 		return &apiError{http.StatusNotFound, "not_found", "nothing is known of trace " + id.String()}
 	}
-	return writeJSON(w, http.StatusOK, NewTraceView(t))
+	v := NewTraceView(t)
+	h.surround(r.Context(), tenant(r), t, v)
+	return writeJSON(w, http.StatusOK, v)
 }
 
 // writeJSON answers with v. What fails after the status has been sent is the client's connection, which nobody is left

@@ -39,7 +39,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	h := query.New(query.Options{
-		Logs: s, Traces: s, Queryable: s.Queryable(), ExemplarQueryable: s.ExemplarQueryable(), Registerer: reg,
+		Logs: s, Traces: s, Search: s, Queryable: s.Queryable(), ExemplarQueryable: s.ExemplarQueryable(), Registerer: reg,
 		Now: func() time.Time { return now },
 	})
 	server := httptest.NewServer(h)

@@ -49,6 +49,14 @@ var ErrAnswer = errors.New("the server broke off its answer")
 // flagNames are the JSON names of telemetry.LogFlags, in bit order.
 var flagNames = [...]string{"truncated", "partial", "future"}
 
+// at is the time a line is ordered by.
+func (l *LogLine) at() time.Time {
+	if l.Time.IsZero() {
+		return l.Observed
+	}
+	return l.Time
+}
+
 // NewLogLine returns r as it goes over the wire. It copies what it keeps of r's bytes.
 func NewLogLine(r *telemetry.LogRecord) LogLine {
 	var l LogLine

@@ -16,3 +16,11 @@ type Logs interface {
 type Traces interface {
 	Trace(ctx context.Context, tenant string, id telemetry.TraceID) (*telemetry.Trace, error)
 }
+
+// TraceSearch knows what traces are stored. Names are sorted; traces that match come with the newest matching span
+// first, at most q.Limit of them.
+type TraceSearch interface {
+	Services(ctx context.Context, tenant string) ([]string, error)
+	Operations(ctx context.Context, tenant, service string) ([]telemetry.Operation, error)
+	FindTraces(ctx context.Context, q telemetry.TraceQuery) ([]telemetry.TraceID, error)
+}

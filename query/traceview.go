@@ -12,6 +12,11 @@ type TraceView struct {
 	TraceID string     `json:"trace_id"`
 	Spans   []SpanView `json:"spans"`
 	Logs    []LogLine  `json:"logs"` // those whose span is unknown or not stored
+	// What was around: the pods' lines without a trace id, of which there are more if NearbyCut, and their processes.
+	Nearby    []NearbyLine  `json:"nearby,omitempty"`
+	NearbyCut bool          `json:"nearby_cut,omitempty"`
+	Processes []ProcessView `json:"processes,omitempty"`
+	Warnings  []string      `json:"warnings,omitempty"`
 }
 
 // A SpanView is one span with the lines that carry its id.
@@ -35,6 +40,7 @@ type SpanView struct {
 	Status        string     `json:"status"` // unset, ok, error
 	StatusMessage string     `json:"status_message,omitempty"`
 	Attributes    Attributes `json:"attributes,omitempty"`
+	Critical      []Segment  `json:"critical,omitempty"` // when the trace waited for just this span
 	UID           string     `json:"uid,omitempty"`
 	Logs          []LogLine  `json:"logs"`
 }
@@ -66,6 +72,9 @@ func NewTraceView(t *telemetry.Trace) *TraceView {
 		if _, taken := place[s.SpanID]; !taken {
 			place[s.SpanID] = i
 		}
+	}
+	for i, segments := range newCriticalPath(order, place).segments {
+		v.Spans[i].Critical = segments
 	}
 	for i := range t.Logs {
 		line := NewLogLine(&t.Logs[i])

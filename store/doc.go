@@ -10,7 +10,7 @@
 // write-ahead log (which outlives the process; the system writes it to disk within seconds). Writing a record again is
 // harmless: it lands on the same keys.
 // Out: [Store.Logs] (merged by event time; following takes over in order of arrival without a gap or a repeat),
-// [Store.Trace], [Store.Queryable] and [Store.ExemplarQueryable].
+// [Store.Trace], [Store.FindTraces] with [Store.Services] and [Store.Operations], [Store.Queryable] and [Store.ExemplarQueryable].
 // Retention counts from the receive time, so that lines read late from old files stay as long as fresh ones; samples
 // age by their own time stamps, as the TSDB does it.
 //

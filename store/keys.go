@@ -10,13 +10,15 @@ import (
 
 // The first byte of every Pebble key. See docs/format/store.md.
 const (
-	metaPrefix     = 'M'
-	streamPrefix   = 'R'
-	logPrefix      = 'L'
-	sequencePrefix = 'S'
-	tracePrefix    = 'T'
-	spanPrefix     = 'P'
-	expiryPrefix   = 'X'
+	metaPrefix      = 'M'
+	streamPrefix    = 'R'
+	logPrefix       = 'L'
+	sequencePrefix  = 'S'
+	tracePrefix     = 'T'
+	spanPrefix      = 'P'
+	expiryPrefix    = 'X'
+	indexPrefix     = 'I'
+	operationPrefix = 'N'
 )
 
 const (

@@ -11,12 +11,13 @@ type metrics struct {
 	repeated prometheus.Counter
 	rejected *prometheus.CounterVec
 	expired  *prometheus.CounterVec
+	unlisted prometheus.Counter
 	streams  prometheus.Gauge
 	follows  prometheus.Gauge
 	disk     prometheus.GaugeFunc
 }
 
-func newMetrics(r prometheus.Registerer, diskBytes func() float64) *metrics {
+func newMetrics(diskBytes func() float64) *metrics {
 	m := &metrics{
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "braid_store_records_total", Help: "Records taken, repeats included.",
@@ -30,6 +31,9 @@ func newMetrics(r prometheus.Registerer, diskBytes func() float64) *metrics {
 		expired: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "braid_store_expired_records_total", Help: "Log and span records deleted at the end of their retention.",
 		}, []string{"signal"}),
+		unlisted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "braid_store_unlisted_spans_total", Help: "Spans whose operation the table of operations has no room for.",
+		}),
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "braid_store_streams", Help: "Identities of stored log and span records.",
 		}),
@@ -43,8 +47,11 @@ func newMetrics(r prometheus.Registerer, diskBytes func() float64) *metrics {
 	for _, s := range telemetry.Signals {
 		m.records.WithLabelValues(s.String())
 	}
-	if r != nil {
-		r.MustRegister(m.records, m.repeated, m.rejected, m.expired, m.streams, m.follows, m.disk)
-	}
 	return m
+}
+
+func (m *metrics) register(r prometheus.Registerer) {
+	if r != nil {
+		r.MustRegister(m.records, m.repeated, m.rejected, m.expired, m.unlisted, m.streams, m.follows, m.disk)
+	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/braidhq/braid/telemetry"
@@ -97,6 +98,8 @@ func FuzzParseKeys(f *testing.F) {
 		}
 		_, _ = parseArrival(b)
 		_, _ = parseStream(b, b)
+		_, _ = parseOperation(b, b)
+		_, _ = parseMark(b)
 	})
 }
 
@@ -130,6 +133,20 @@ func TestFormatIsFrozen(t *testing.T) {
 	seq := sequence{1, 2, 3}.append(nil)
 	if want := []byte{'S', 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 3}; !bytes.Equal(seq, want) {
 		t.Errorf("sequence\n got % x\nwant % x", seq, want)
+	}
+	span := telemetry.Span{TraceID: telemetry.TraceID{15: 1}, SpanID: telemetry.SpanID{7: 2}, Kind: 3, Status: 2, Name: "pay", StartUnixNano: 4, EndUnixNano: 7}
+	spanKey := appendSpanKey(nil, &span, 5)
+	index := appendIndexKey(nil, spanKey)
+	wantIndex := "I" + "\x00\x00\x00\x00\x00\x00\x00\x05" + "\x80\x00\x00\x00\x00\x00\x00\x04" + strings.Repeat("\x00", 15) + "\x01" + "\x00\x00\x00\x00\x00\x00\x00\x02" + "\x03"
+	if string(index) != wantIndex || !bytes.Equal(appendIndexedSpan(nil, index), spanKey) {
+		t.Errorf("span index key\n got % x\nwant % x", index, wantIndex)
+	}
+	if got, want := appendMark(nil, &span), []byte{2, 0xac, 0xf3, 0x97, 0x8d, 6}; !bytes.Equal(got, want) {
+		t.Errorf("span mark\n got % x\nwant % x", got, want)
+	}
+	op := operation{serviceKey: serviceKey{"t", "shop"}, Operation: telemetry.Operation{Name: "pay", Kind: 3}}
+	if got, want := string(op.key()), "N\x01t\x04shop\x03\x03pay"; got != want {
+		t.Errorf("operation key\n got %q\nwant %q", got, want)
 	}
 	tenant, r, err := decodeIdentity(appendIdentity(nil, "t", podResource("a", "b", -1)))
 	if err != nil || tenant != "t" || !reflect.DeepEqual(r, podResource("a", "b", -1)) {

@@ -41,6 +41,9 @@ func (s *Store) expire(cutoff int64) error {
 	if err := s.expireSpans(cutoff); err != nil {
 		return err
 	}
+	if err := s.operations.expire(s.db, cutoff); err != nil {
+		return err
+	}
 	left, err := s.streams.expire(s.db, cutoff)
 	if err == nil {
 		s.metrics.streams.Set(float64(left))
@@ -72,7 +75,11 @@ func (s *Store) expireSpans(cutoff int64) error {
 		if readTime(key[1:]) >= cutoff {
 			return false, nil
 		}
-		return true, b.Delete(append([]byte{spanPrefix}, key[9:]...), nil)
+		span := append([]byte{spanPrefix}, key[9:]...)
+		if err := b.Delete(appendIndexKey(nil, span), nil); err != nil {
+			return false, err
+		}
+		return true, b.Delete(span, nil)
 	})
 }
 

@@ -67,7 +67,9 @@ func TestRetentionLeavesNothingBehind(t *testing.T) {
 		for i := range b.Logs {
 			b.Logs[i].TraceID = telemetry.TraceID{1}
 		}
-		mustWrite(t, s, b)
+		spans := spanBatch("cart", int64(frame), 101)
+		spans.ReceivedUnixNano = b.ReceivedUnixNano
+		mustWrite(t, s, b, spans)
 	}
 	if err := s.expire(base + int64(100*time.Hour)); err != nil {
 		t.Fatal(err)

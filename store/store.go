@@ -57,6 +57,8 @@ type Store struct {
 	streams   *streams
 	metrics   *metrics
 
+	operations *operations
+
 	logs logWriter
 
 	wakeMu sync.Mutex
@@ -73,7 +75,8 @@ func Open(o Options) (*Store, error) {
 	o = o.complete()
 	s := &Store{
 		retention: o.Retention, minFree: o.MinFree, free: o.free, now: o.Now, streams: newStreams(),
-		wake: make(chan struct{}), closing: make(chan struct{}),
+		operations: newOperations(),
+		wake:       make(chan struct{}), closing: make(chan struct{}),
 	}
 	db, err := pebble.Open(filepath.Join(o.Dir, "records"), &pebble.Options{
 		FS: o.fs, FormatMajorVersion: pebbleFormat, MemTableSize: 16 << 20, Logger: engineLogger{o.Logger},
@@ -82,6 +85,7 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("cannot open store %s: %w", o.Dir, err)
 	}
 	s.db = db
+	s.metrics = newMetrics(s.diskBytes)
 	if err := s.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open store %s: %w", o.Dir, err), db.Close())
 	}
@@ -89,7 +93,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open store %s: %w", o.Dir, err), db.Close())
 	}
-	s.metrics = newMetrics(o.Registerer, s.diskBytes)
+	s.metrics.register(o.Registerer)
 	s.metrics.streams.Set(float64(len(s.streams.byID)))
 	s.users.Add(1)
 	go s.retain()
@@ -143,7 +147,10 @@ func (s *Store) load() error {
 	if s.logs.last, err = lastSequence(s.db); err != nil {
 		return err
 	}
-	return s.streams.load(s.db)
+	if err := errors.Join(s.streams.load(s.db), s.operations.load(s.db)); err != nil {
+		return err
+	}
+	return s.indexSpans()
 }
 
 // A reader is the part of a Pebble database or snapshot that is used here.

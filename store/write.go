@@ -29,6 +29,9 @@ type write struct {
 	logs     int
 	spans    int
 	key, val []byte
+
+	operations map[*operation]int64 // put into batch, with the use they say
+	idx, mark  []byte
 }
 
 // Write implements telemetry.Sink for all signals. Lines and spans are one Pebble batch, synced once at the end.
@@ -66,7 +69,7 @@ func (s *Store) Write(ctx context.Context, batches []*telemetry.Batch) error {
 }
 
 func (s *Store) writeRecords(batches []*telemetry.Batch, logs bool) (err error) {
-	w := write{Store: s, batch: s.db.NewBatch(), pending: map[*stream]int64{}}
+	w := write{Store: s, batch: s.db.NewBatch(), pending: map[*stream]int64{}, operations: map[*operation]int64{}}
 	defer func() { err = errors.Join(err, w.batch.Close()) }()
 	var before sequence
 	if logs {
@@ -90,6 +93,9 @@ func (s *Store) writeRecords(batches []*telemetry.Batch, logs bool) (err error) 
 	}
 	for st, use := range w.pending {
 		s.streams.confirm(st, use)
+	}
+	for op, use := range w.operations {
+		s.operations.confirm(op, use)
 	}
 	s.metrics.records.WithLabelValues(telemetry.Logs.String()).Add(float64(w.logs))
 	s.metrics.records.WithLabelValues(telemetry.Spans.String()).Add(float64(w.spans))
@@ -128,7 +134,7 @@ func (w *write) add(b *telemetry.Batch) error {
 		}
 	}
 	for i := range b.Spans {
-		if err := w.addSpan(b, i, st.id, received); err != nil {
+		if err := w.addSpan(b, i, st, received); err != nil {
 			return err
 		}
 	}
@@ -199,15 +205,21 @@ func (w *write) known(seq sequence, k logKey) (bool, error) {
 	return a.key == k, nil
 }
 
-func (w *write) addSpan(b *telemetry.Batch, i int, stream uint64, received int64) error {
+func (w *write) addSpan(b *telemetry.Batch, i int, st *stream, received int64) error {
 	span := &b.Spans[i]
-	w.key = appendSpanKey(w.key[:0], span, stream)
+	w.key = appendSpanKey(w.key[:0], span, st.id)
 	w.val = appendSpan(w.val[:0], span, &b.Scope)
 	if err := w.batch.Set(w.key, w.val, nil); err != nil {
 		return err
 	}
+	if err := w.index(w.key, span); err != nil {
+		return err
+	}
 	w.val = append(appendTime(append(w.val[:0], expiryPrefix), received), w.key[1:]...)
-	return w.batch.Set(w.val, nil, nil)
+	if err := w.batch.Set(w.val, nil, nil); err != nil {
+		return err
+	}
+	return w.addOperation(st, span, received)
 }
 
 // eventTime is the time a line is ordered by: its own, else when it was observed, else when it was received.

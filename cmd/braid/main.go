@@ -34,6 +34,7 @@ func newRootCommand() *cobra.Command {
 		newDemoCommand(),
 		newLogsCommand(),
 		newTraceCommand(),
+		newTopCommand(),
 		newCheckCommand(),
 		newVersionCommand(),
 	)

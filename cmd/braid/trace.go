@@ -14,7 +14,11 @@ import (
 )
 
 const traceLong = `Print a trace as a waterfall: every span below its parent, with its offset from the start of the trace, its duration
-and a bar, and every log line that carries the trace id below its span, in the order of time.
+and a bar, and every log line that carries the trace id below its span, in the order of time. A bar is full (█) where the
+trace waited for just this span: that is the critical path.
+
+Below come lines without a trace id (~), which the same pods wrote while the trace went on, and what the process metrics
+of its pods say, if they are known. Both belong to the trace only as far as pods and times tell.
 
 Spans and lines that are still on their way to the aggregator are missing: ask again.`
 
@@ -88,6 +92,9 @@ func (o *traceOptions) run(cmd *cobra.Command, args []string) error {
 	var view query.TraceView
 	if err := json.Unmarshal(answer, &view); err != nil {
 		return fmt.Errorf("cannot read the aggregator's answer: %w", err)
+	}
+	for _, warning := range view.Warnings {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: the aggregator %s\n", printable(warning))
 	}
 	w := newWaterfall(&view, newPalette(o.color, cmd.OutOrStdout()))
 	_, err = cmd.OutOrStdout().Write(w.render())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -22,10 +23,11 @@ type waterfall struct {
 	palette palette
 	top     []*traceItem
 
-	start  time.Time
-	length time.Duration
-	names  int // width of the column of services
-	out    bytes.Buffer
+	start    time.Time
+	length   time.Duration
+	names    int  // width of the column of services
+	critical bool // some span says when the trace waited for it
+	out      bytes.Buffer
 }
 
 func newWaterfall(v *query.TraceView, p palette) *waterfall {
@@ -43,6 +45,7 @@ func newWaterfall(v *query.TraceView, p palette) *waterfall {
 		s := &v.Spans[i]
 		reach(s.Start, s.Start.Add(time.Duration(s.DurationNano)))
 		w.names = max(w.names, utf8.RuneCountInString(serviceOf(s)))
+		w.critical = w.critical || len(s.Critical) > 0
 	}
 	if len(v.Spans) == 0 { // lines alone have an axis too
 		for i := range v.Logs {
@@ -67,6 +70,7 @@ func (w *waterfall) render() []byte {
 			w.item(newLineItem(&w.view.Logs[i]), "", "")
 		}
 	}
+	w.around()
 	return w.out.Bytes()
 }
 
@@ -86,6 +90,7 @@ func (w *waterfall) summary() {
 		w.out.WriteString("  " + w.palette.wrap(colorError, plural(failed, "error")))
 	}
 	w.out.WriteByte('\n')
+	w.criticalPath()
 }
 
 // item draws an item and what lies below it. first leads its own row, rest the rows below.
@@ -153,6 +158,9 @@ func (w *waterfall) line(item *traceItem, lead, rest string) {
 	case "warn":
 		color = colorWarn
 	}
+	if item.nearby {
+		color, lead, rest = colorDim, w.palette.wrap(colorDim, lead), w.palette.wrap(colorDim, rest)
+	}
 	body := l.Body
 	if l.BodyBase64 != nil {
 		body = string(l.BodyBase64)
@@ -168,12 +176,26 @@ func (w *waterfall) line(item *traceItem, lead, rest string) {
 	}
 }
 
-// bar draws a span on the axis: at least one cell, and inside it even if its clock disagrees with the others'.
+// bar draws a span on the axis: at least one cell, and inside it even if its clock disagrees with the others'; full
+// where the trace waited for it.
 func (w *waterfall) bar(s *query.SpanView, color string) string {
 	from := w.cell(s.Start)
 	to := max(from+1, w.cell(s.Start.Add(time.Duration(s.DurationNano)))+1)
 	to = min(to, barWidth)
-	return "|" + strings.Repeat(" ", from) + w.palette.wrap(color, strings.Repeat("█", to-from)) + strings.Repeat(" ", barWidth-to) + "|"
+	path := w.onPath(s)
+	var cells strings.Builder
+	for i := from; i < to; {
+		start := i
+		for i < to && path[i] == path[start] {
+			i++
+		}
+		if path[start] {
+			cells.WriteString(w.palette.wrap(color, strings.Repeat("█", i-start)))
+		} else {
+			cells.WriteString(w.palette.wrap(cmp.Or(color, colorDim), strings.Repeat("░", i-start)))
+		}
+	}
+	return "|" + strings.Repeat(" ", from) + cells.String() + strings.Repeat(" ", barWidth-to) + "|"
 }
 
 func (w *waterfall) mark(at time.Time) string {

@@ -99,6 +99,41 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// TestTraceAround has what is there by pod and time only: dimmed, marked, and below everything else.
+func TestTraceAround(t *testing.T) {
+	view := query.NewTraceView(checkout())
+	cores, bytes := 0.1234, 50.0*(1<<20)
+	for _, l := range []telemetry.LogRecord{
+		traceLine(0, telemetry.SeverityWarn, 40*time.Millisecond, "GC took 12ms"), traceLine(0, 0, 150*time.Millisecond, "a\n\x1b[31mb"),
+	} {
+		l.Resource = &telemetry.Resource{Namespace: "shop", Pod: "shop-0"}
+		view.Nearby = append(view.Nearby, query.NearbyLine{By: query.ByPodAndTime, LogLine: query.NewLogLine(&l)})
+	}
+	view.NearbyCut = true
+	view.Processes = []query.ProcessView{
+		{Namespace: "shop", Pod: "shop-0", CPUCores: &cores, ResidentBytes: &bytes}, {Service: "mailer", Instance: "m-2", ResidentBytes: &bytes}, {Service: "ring", CPUCores: &cores},
+	}
+	got, want := string(newWaterfall(view, false).render()), readFile(t, "testdata/checkout.txt")+readFile(t, "testdata/around.txt")
+	if got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if colored := string(newWaterfall(view, true).render()); !strings.Contains(colored, "\x1b[2m~ shop-0: \x1b[0m\x1b[2mGC took 12ms\x1b[0m\n") {
+		t.Errorf("with colours:\n%s", colored)
+	}
+}
+
+func TestTraceWarns(t *testing.T) {
+	trace := checkout()
+	trace.Spans[0].Resource = &telemetry.Resource{Service: "payment", Pod: "payment-0"}
+	shelf := &lineShelf{answers: [][]telemetry.LogRecord{nil}, err: errors.New("no\nindex")}
+	server := httptest.NewServer(query.New(query.Options{Traces: traceShelf{trace: trace}, Logs: shelf}))
+	defer server.Close()
+	got := invoke(t, "trace", "--server", server.URL, checkoutID)
+	if want := (invocation{readFile(t, "testdata/checkout.txt"), "warning: the aggregator cannot read the lines without a trace id: no index\n", 0}); got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 func TestTraceAsJSON(t *testing.T) {
 	got := runTrace(t, traceShelf{trace: checkout()}, strings.ToUpper(checkoutID), "-o", "json")
 	var view query.TraceView

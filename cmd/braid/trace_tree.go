@@ -10,10 +10,11 @@ import (
 
 // A traceItem is a span with what lies below it, or a line.
 type traceItem struct {
-	at    time.Time
-	span  *query.SpanView // nil: a line
-	line  *query.LogLine
-	below []*traceItem
+	at     time.Time
+	span   *query.SpanView // nil: a line
+	line   *query.LogLine
+	below  []*traceItem
+	nearby bool // a line that is here by pod and time only
 	// orphan says that the span names a parent that is not in the trace.
 	orphan bool
 }

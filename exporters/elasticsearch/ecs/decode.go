@@ -110,11 +110,7 @@ func DecodeSpan(document []byte, record *telemetry.SpanRecord) error {
 	p.Name, p.StatusMessage, p.Attrs = d.Span.Name, d.Span.Status.Message, d.Attributes
 	p.StartUnixNano = d.Timestamp.UnixNano()
 	p.EndUnixNano = p.StartUnixNano + d.Event.Duration
-	for kind := telemetry.SpanKindUnspecified; kind <= telemetry.SpanKindConsumer; kind++ {
-		if kind.String() == d.Span.Kind {
-			p.Kind = kind
-		}
-	}
+	p.Kind = SpanKind(d.Span.Kind)
 	for code := telemetry.StatusUnset; code <= telemetry.StatusError; code++ {
 		if code.String() == d.Span.Status.Code {
 			p.Status = code
@@ -124,6 +120,16 @@ func DecodeSpan(document []byte, record *telemetry.SpanRecord) error {
 	decodeID(p.SpanID[:], d.Span.ID)
 	decodeID(p.ParentID[:], d.Parent.ID)
 	return nil
+}
+
+// SpanKind returns the kind that a document calls text; one that it cannot know is unspecified.
+func SpanKind(text string) telemetry.SpanKind {
+	for kind := telemetry.SpanKindInternal; kind <= telemetry.SpanKindConsumer; kind++ {
+		if kind.String() == text {
+			return kind
+		}
+	}
+	return telemetry.SpanKindUnspecified
 }
 
 func decodeSource(document []byte) (*source, error) {
