@@ -301,7 +301,7 @@ var interfaces = map[string][]string{
 	"telemetry.Sink":     {"exporters/elasticsearch.Exporter", "exporters/otlp.Exporter", "store.Store"},
 	"telemetry.Appender": {"pipeline.Queue", "exporters/otlp.Exporter", "exporters/remotewrite.Exporter"},
 	"telemetry.Source":   {"logs.Source", "scrape.Source"},
-	"pipeline.Observer":  {"correlate.LogCounts", "correlate.Index", "traces.RED"},
+	"pipeline.Observer":  {"correlate.LogCounts", "correlate.Index", "traces.RED", "traces.Graph"},
 	"query.Logs":         {"store.Store", "exporters/elasticsearch.Reader"},
 	"query.Traces":       {"store.Store", "exporters/elasticsearch.Reader"},
 	"disk.FS":            {"disk.osFS", "disk.Mem"},

@@ -24,7 +24,7 @@ type family struct {
 // series returns the identity of one series; what is empty is no label.
 func (f *family) series(suffix, key, le string) *telemetry.Series {
 	b := labels.NewScratchBuilder(len(f.labels) + 2)
-	b.Add(labels.MetricName, f.name+suffix)
+	b.Add(model.MetricNameLabel, f.name+suffix)
 	for i, v := range values(key, len(f.labels)) {
 		if v != "" {
 			b.Add(f.labels[i], v)

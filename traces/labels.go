@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 
 	"github.com/braidhq/braid/telemetry"
 )
@@ -143,7 +143,7 @@ var redNames = []string{"service", "span_name", "span_kind", "status_code"}
 
 // CheckDimensions says why attributes cannot be the dimensions of [Options]: each needs a label of its own.
 func CheckDimensions(attributes []string) error {
-	seen := append([]string{labels.MetricName, "le"}, redNames...)
+	seen := append([]string{model.MetricNameLabel, "le"}, redNames...)
 	for _, a := range attributes {
 		name := labelName(a)
 		switch {
