@@ -55,6 +55,7 @@ var homes = map[string][]string{
 	"go.yaml.in/yaml":                            {"config", "listen"},
 	"github.com/prometheus/prometheus/prompb":    {},
 	"github.com/prometheus/client_golang":        nil, // anywhere
+	"github.com/prometheus/client_model":         {"traces"},
 	"github.com/prometheus/common":               nil,
 	"github.com/prometheus/prometheus/model":     nil,
 	"github.com/prometheus/prometheus/storage":   {"scrape", "store", "query"},
@@ -300,7 +301,7 @@ var interfaces = map[string][]string{
 	"telemetry.Sink":     {"exporters/elasticsearch.Exporter", "exporters/otlp.Exporter", "store.Store"},
 	"telemetry.Appender": {"pipeline.Queue", "exporters/otlp.Exporter", "exporters/remotewrite.Exporter"},
 	"telemetry.Source":   {"logs.Source", "scrape.Source"},
-	"pipeline.Observer":  {"correlate.LogCounts", "correlate.Index", "traces.RED"},
+	"pipeline.Observer":  {"correlate.LogCounts", "correlate.Index", "traces.RED", "traces.Graph"},
 	"query.Logs":         {"store.Store", "exporters/elasticsearch.Reader"},
 	"query.Traces":       {"store.Store", "exporters/elasticsearch.Reader"},
 	"query.TraceSearch":  {"store.Store", "exporters/elasticsearch.Reader"},

@@ -1,7 +1,6 @@
 package traces
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -35,6 +34,12 @@ func expect(t *testing.T, r *RED, want string, names ...string) {
 	}
 }
 
+// keyOf is the key of a series of server spans without status and dimensions.
+func keyOf(service, name string) string {
+	key := appendValue(appendValue(nil, service), name)
+	return string(appendValue(appendValue(key, "SPAN_KIND_SERVER"), "STATUS_CODE_UNSET"))
+}
+
 const threeCalls = `
 # HELP traces_spanmetrics_calls_total Spans by service, name, kind and status.
 # TYPE traces_spanmetrics_calls_total counter
@@ -44,7 +49,7 @@ traces_spanmetrics_calls_total{service="shop",span_kind="SPAN_KIND_SERVER",span_
 
 func TestREDCountsAndLatency(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
-	r := NewRED(Options{Registerer: reg})
+	r := NewRED(Options{Registerer: reg, Histograms: Classic})
 	b := spans("shop", 0, "GET /", "GET /", "GET /")
 	b.Spans[2].Kind, b.Spans[2].Status, b.Spans[2].EndUnixNano = telemetry.SpanKindClient, telemetry.StatusError, b.Spans[2].StartUnixNano-5
 	r.Observe(b, false)
@@ -53,23 +58,23 @@ func TestREDCountsAndLatency(t *testing.T) {
 	expect(t, r, `
 # HELP traces_spanmetrics_latency Duration of spans in seconds.
 # TYPE traces_spanmetrics_latency histogram
-`+latencyRows("SPAN_KIND_CLIENT", "STATUS_CODE_ERROR", 1, 1, 1, 0)+latencyRows("SPAN_KIND_SERVER", "STATUS_CODE_UNSET", 0, 1, 2, 0.009),
+`+latencyRows("SPAN_KIND_CLIENT", "STATUS_CODE_ERROR", 1, 1, 0)+latencyRows("SPAN_KIND_SERVER", "STATUS_CODE_UNSET", 0, 2, 0.009),
 		"traces_spanmetrics_latency")
 	if _, err := reg.Gather(); err != nil {
 		t.Error(err)
 	}
 }
 
-// latencyRows are the rows of one histogram with so many spans up to 2 ms, 4 ms, and in all.
-func latencyRows(kind, status string, upTo2, upTo4, all int, sum float64) string {
+// latencyRows are the rows of one histogram with so many spans up to 2 ms, one up to 4 ms, and so many in all.
+func latencyRows(kind, status string, upTo2, all int, sum float64) string {
 	var b strings.Builder
 	labels := fmt.Sprintf(`service="shop",span_kind=%q,span_name="GET /",status_code=%q`, kind, status)
-	for _, bound := range bounds {
+	for _, bound := range defaultBounds {
 		n := all
 		if bound == .002 {
 			n = upTo2
 		} else if bound == .004 {
-			n = upTo4
+			n = 1
 		}
 		fmt.Fprintf(&b, "traces_spanmetrics_latency_bucket{%s,le=\"%v\"} %d\n", labels, bound, n)
 	}
@@ -84,7 +89,7 @@ func TestSeriesAreBounded(t *testing.T) {
 	if len(r.series) != 4 {
 		t.Errorf("%d series, want 3 and the overflow", len(r.series))
 	}
-	if n := r.series[key{overflow, overflow, telemetry.SpanKindServer, 0}].buckets; n[2] != 0 || n[3]+n[4] != 2 {
+	if n := r.series[keyOf(overflow, overflow)].latency.count; n != 2 {
 		t.Errorf("overflow has %v", n)
 	}
 	if n := testutil.ToFloat64(r.self.overflow); n != 2 {
@@ -102,7 +107,7 @@ func TestIdleSeriesGo(t *testing.T) {
 		r.Observe(spans("a", at, "busy"), false)
 	}
 	r.Observe(spans("a", 67*time.Minute, "busy"), false)
-	if len(r.series) != 1 || r.series[key{"a", "busy", telemetry.SpanKindServer, 0}] == nil {
+	if len(r.series) != 1 || r.series[keyOf("a", "busy")] == nil {
 		t.Errorf("left: %v", r.series)
 	}
 }
@@ -122,7 +127,7 @@ func TestForeignLabels(t *testing.T) {
 	for _, f := range families {
 		for _, m := range f.Metric {
 			for _, l := range m.Label {
-				if !utf8.ValidString(l.GetValue()) || len(l.GetValue()) > maxLabelBytes+3 {
+				if !utf8.ValidString(l.GetValue()) || len(l.GetValue()) > maxLabelBytes {
 					t.Errorf("%s=%q", l.GetName(), l.GetValue())
 				}
 			}
@@ -143,60 +148,8 @@ func TestKeysAreNotLent(t *testing.T) {
 		r.Observe(b, false)
 	}
 	copy(name, "##")
-	if r.series[key{"s", "op", telemetry.SpanKindServer, 0}] == nil {
+	if r.series[keyOf("s", "op")] == nil {
 		t.Errorf("keys changed: %v", r.series)
-	}
-}
-
-func TestSnapshotRestore(t *testing.T) {
-	r := NewRED(Options{})
-	r.Observe(spans("shop", time.Minute, "GET /", "GET /"), false)
-	other := spans("shop", time.Hour, "GET /")
-	other.Spans[0].Kind, other.Spans[0].Status = telemetry.SpanKindClient, telemetry.StatusError
-	r.Observe(other, false)
-	restored := NewRED(Options{})
-	restored.Observe(spans("to be replaced", 0, "x"), false)
-	if err := restored.Restore(r.Snapshot()); err != nil {
-		t.Fatal(err)
-	}
-	expect(t, restored, threeCalls, "traces_spanmetrics_calls_total")
-	if restored.swept != r.swept {
-		t.Errorf("sweep at %d, want %d", restored.swept, r.swept)
-	}
-	for k, s := range r.series {
-		if *restored.series[k] != *s {
-			t.Errorf("%v: %v, want %v", k, *restored.series[k], *s)
-		}
-	}
-	// Going on from a snapshot is going on.
-	r.Observe(other, false)
-	restored.Observe(other, true)
-	restored.Observe(other, false)
-	for k, s := range r.series {
-		if *restored.series[k] != *s {
-			t.Errorf("%v: %v, want %v", k, *restored.series[k], *s)
-		}
-	}
-	if err := restored.Restore(nil); err != nil || len(restored.series) != 0 {
-		t.Errorf("%v, %v", restored.series, err)
-	}
-}
-
-func TestDamagedSnapshotIsRefused(t *testing.T) {
-	r := NewRED(Options{})
-	r.Observe(spans("shop", 0, "a", "b"), false)
-	good := r.Snapshot()
-	for n := 1; n < len(good); n++ {
-		if err := r.Restore(good[:n]); !errors.Is(err, ErrSnapshot) {
-			t.Errorf("the first %d bytes: %v", n, err)
-		}
-	}
-	newer := append([]byte{snapshotVersion + 1}, good[1:]...)
-	if err := r.Restore(newer); !errors.Is(err, ErrSnapshot) || !strings.Contains(err.Error(), "version 2") {
-		t.Errorf("got %v", err)
-	}
-	if len(r.series) != 2 {
-		t.Error("a refused snapshot changed the counts")
 	}
 }
 
@@ -217,25 +170,6 @@ func TestCollectWhileObserving(t *testing.T) {
 		}
 	})
 	wg.Wait()
-}
-
-func FuzzRestore(f *testing.F) {
-	r := NewRED(Options{})
-	f.Add(r.Snapshot())
-	r.Observe(spans("shop", 1, "a", "b"), false)
-	f.Add(r.Snapshot())
-	f.Fuzz(func(t *testing.T, snapshot []byte) {
-		r := NewRED(Options{})
-		if r.Restore(snapshot) != nil {
-			return
-		}
-		again := NewRED(Options{})
-		if err := again.Restore(r.Snapshot()); err != nil || len(again.series) != len(r.series) {
-			t.Fatalf("%d series instead of %d, %v", len(again.series), len(r.series), err)
-		}
-		prometheus.NewPedanticRegistry().MustRegister(r)
-		testutil.CollectAndCount(r)
-	})
 }
 
 func TestObserveDoesNotAllocate(t *testing.T) {

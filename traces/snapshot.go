@@ -4,144 +4,104 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
-	"unicode/utf8"
-
-	"github.com/braidhq/braid/telemetry"
+	"slices"
 )
 
-// snapshotVersion is the first byte of a snapshot. Version 1: the number of bounds and the bounds (float64, big-endian),
-// the receive time of the last sweep (varint), the number of series, and of each: service and span name with their
-// lengths, kind, status, last receive time (varint), sum of nanoseconds (float64), and a count a bucket. Numbers are uvarints.
-const snapshotVersion = 1
+// snapshotVersion is the first byte of a snapshot. Version 2: the shape of histograms, the number of dimensions and
+// their names, the receive time of the last sweep (varint), the number of series, and of each: its key, start and last
+// receive time (varint), latency; then the number of targets, and of each: its key and last receive time (varint).
+// Numbers are uvarints; strings and keys have their length in front.
+const snapshotVersion = 2
 
 // ErrSnapshot says that a snapshot cannot be read.
 var ErrSnapshot = errors.New("not a snapshot of span metrics")
 
-// Snapshot returns all counts.
+// Snapshot returns all counts. Candidates for exemplars are not in it: after a restart they come anew.
 func (r *RED) Snapshot() []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b := make([]byte, 0, 16+8*len(bounds)+len(r.series)*96)
+	b := make([]byte, 0, 64+len(r.series)*160+len(r.targets.known)*128)
 	b = append(b, snapshotVersion)
-	b = binary.AppendUvarint(b, uint64(len(bounds)))
-	for _, bound := range bounds {
-		b = binary.BigEndian.AppendUint64(b, math.Float64bits(bound))
+	b = r.shape.append(b)
+	b = binary.AppendUvarint(b, uint64(len(r.dimensions)))
+	for _, name := range r.dimensions {
+		b = appendString(b, name)
 	}
 	b = binary.AppendVarint(b, r.swept)
 	b = binary.AppendUvarint(b, uint64(len(r.series)))
-	for k, s := range r.series {
-		b = binary.AppendUvarint(b, uint64(len(k.service)))
-		b = append(b, k.service...)
-		b = binary.AppendUvarint(b, uint64(len(k.name)))
-		b = append(b, k.name...)
-		b = append(b, byte(k.kind), byte(k.status))
+	for key, s := range r.series {
+		b = appendString(b, key)
+		b = binary.AppendVarint(b, s.start)
 		b = binary.AppendVarint(b, s.received)
-		b = binary.BigEndian.AppendUint64(b, math.Float64bits(s.nanos))
-		for _, n := range s.buckets {
-			b = binary.AppendUvarint(b, n)
-		}
+		b = s.latency.append(b, &r.shape)
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.targets.known)))
+	for key, t := range r.targets.known {
+		b = appendString(b, key)
+		b = binary.AppendVarint(b, t.received)
 	}
 	return b
 }
 
 // Restore replaces all counts by those of a snapshot; an empty one has none. On an error the counts stay as they are.
+//
+// Under other dimensions or other histograms than the snapshot was taken with, counts begin anew, with a new start
+// timestamp: they are other series.
 func (r *RED) Restore(snapshot []byte) error {
-	swept, restored, err := readSnapshot(snapshot)
-	if err != nil {
-		return err
+	s := redState{series: map[string]*redSeries{}, targets: newTargets()}
+	if len(snapshot) > 0 {
+		var err error
+		if s, err = r.read(snapshot); err != nil {
+			return err
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.swept, r.series = swept, restored
+	r.swept, r.series, r.targets, r.gone = s.swept, s.series, s.targets, nil
+	clear(r.overflowed[:])
 	return nil
 }
 
-func readSnapshot(b []byte) (swept int64, all map[key]*series, err error) {
-	all = map[key]*series{}
-	if len(b) == 0 {
-		return 0, all, nil
+type redState struct {
+	swept   int64
+	series  map[string]*redSeries
+	targets targets
+}
+
+func (r *RED) read(b []byte) (redState, error) {
+	if b[0] == 1 {
+		return r.readVersion1(b[1:])
 	}
+	s := redState{series: map[string]*redSeries{}, targets: newTargets()}
 	if b[0] != snapshotVersion {
-		return 0, nil, fmt.Errorf("%w: it has version %d and this braid reads %d", ErrSnapshot, b[0], snapshotVersion)
+		return s, fmt.Errorf("%w: it has version %d and this braid reads %d", ErrSnapshot, b[0], snapshotVersion)
 	}
 	d := decoder{b: b[1:]}
-	if n := d.uvarint(); n != uint64(len(bounds)) {
-		return 0, nil, fmt.Errorf("%w: it has %d bounds", ErrSnapshot, n)
-	}
-	for _, bound := range bounds {
-		if got := math.Float64frombits(d.fixed64()); got != bound && !d.bad {
-			return 0, nil, fmt.Errorf("%w: it has the bound %v for %v", ErrSnapshot, got, bound)
-		}
-	}
-	swept = d.varint()
+	shape := d.shape()
+	var dimensions []string
 	for n := d.uvarint(); n > 0 && !d.bad; n-- {
-		k := key{service: d.string(), name: d.string()}
-		k.kind, k.status = telemetry.SpanKind(d.byte()), telemetry.StatusCode(d.byte())
-		s := &series{received: d.varint(), nanos: math.Float64frombits(d.fixed64())}
-		for i := range s.buckets {
-			s.buckets[i] = d.uvarint()
-		}
-		if k.kind > telemetry.SpanKindConsumer || k.status > telemetry.StatusError ||
-			!utf8.ValidString(k.service) || !utf8.ValidString(k.name) || all[k] != nil {
-			d.bad = true
-		}
-		all[k] = s
+		dimensions = append(dimensions, d.string())
+	}
+	s.swept = d.varint()
+	for n := d.uvarint(); n > 0 && !d.bad; n-- {
+		x := &redSeries{key: d.key(len(redNames) + len(dimensions)), start: d.varint(), received: d.varint(), latency: d.durations(&shape)}
+		d.bad = d.bad || s.series[x.key] != nil
+		s.series[x.key] = x
+	}
+	for n := d.uvarint(); n > 0 && !d.bad; n-- {
+		t := &target{key: d.key(len(targetNames)), received: d.varint()}
+		d.bad = d.bad || s.targets.known[t.key] != nil
+		s.targets.known[t.key] = t
 	}
 	if d.bad || len(d.b) > 0 {
-		return 0, nil, fmt.Errorf("%w: it is damaged", ErrSnapshot)
+		return s, fmt.Errorf("%w: it is damaged", ErrSnapshot)
 	}
-	return swept, all, nil
-}
-
-// A decoder takes fields off the front of b; once it is bad, what it returns is zero.
-type decoder struct {
-	b   []byte
-	bad bool
-}
-
-func (d *decoder) take(n uint64) []byte {
-	if d.bad || n > uint64(len(d.b)) {
-		d.b, d.bad = nil, true
-		return nil
+	if !shape.equal(&r.shape) || !slices.Equal(dimensions, r.dimensions) {
+		clear(s.series)
 	}
-	p := d.b[:n]
-	d.b = d.b[n:]
-	return p
+	return s, nil
 }
 
-func (d *decoder) byte() byte {
-	if p := d.take(1); p != nil {
-		return p[0]
-	}
-	return 0
+func (s *shape) equal(other *shape) bool {
+	return s.kind == other.kind && slices.Equal(s.bounds, other.bounds)
 }
-
-func (d *decoder) fixed64() uint64 {
-	if p := d.take(8); p != nil {
-		return binary.BigEndian.Uint64(p)
-	}
-	return 0
-}
-
-func (d *decoder) uvarint() uint64 {
-	v, n := binary.Uvarint(d.b)
-	if n <= 0 {
-		d.b, d.bad = nil, true
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
-
-func (d *decoder) varint() int64 {
-	v, n := binary.Varint(d.b)
-	if n <= 0 {
-		d.b, d.bad = nil, true
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
-
-func (d *decoder) string() string { return string(d.take(d.uvarint())) }
