@@ -17,8 +17,16 @@ type Aggregator struct {
 	Receivers Receivers  `yaml:"receivers"`
 	Exporters []Exporter `yaml:"exporters"`
 	Web       Web        `yaml:"web"`
-	Limits    Limits     `yaml:"limits"`
-	Queue     QueueLimit `yaml:"queue"`
+
+	SpanMetrics SpanMetrics `yaml:"span_metrics"`
+	Limits      Limits      `yaml:"limits"`
+	Queue       QueueLimit  `yaml:"queue"`
+}
+
+// SpanMetrics says how metrics are made of spans.
+type SpanMetrics struct {
+	Histograms string   `yaml:"histograms"` // classic (default), native or both
+	Dimensions []string `yaml:"dimensions"` // attributes of a span, or else of its resource, that become labels
 }
 
 // Exporter is one way out; exactly one of its kinds is set.
@@ -81,6 +89,13 @@ func ParseAggregator(file string, text []byte) (*Aggregator, error) {
 	}
 	if c.DataDir == "" {
 		p.add(root.Line, "data_dir is missing: where the aggregator keeps its queue")
+	}
+	switch c.SpanMetrics.Histograms {
+	case "":
+		c.SpanMetrics.Histograms = "classic"
+	case "classic", "native", "both":
+	default:
+		p.add(lineOf(root, "span_metrics", "histograms"), "histograms %q is unknown: classic, native or both", c.SpanMetrics.Histograms)
 	}
 	if c.Receivers == (Receivers{}) {
 		p.add(root.Line, "receivers is missing: nothing could reach this aggregator")

@@ -140,6 +140,7 @@ func TestAggregatorRefusals(t *testing.T) {
 		"a name twice":        {"data_dir: /x\nreceivers: {http: 127.0.0.1:1}\nexporters:\n- {name: a, elasticsearch: {urls: [http://a]}}\n- {name: a, elasticsearch: {urls: [http://b]}}\n", 5, "used twice"},
 		"remote write no url": {"data_dir: /x\nreceivers: {http: 127.0.0.1:1}\nexporters:\n- name: a\n  remote_write: {name: x}\n", 5, "url for remote_write is empty"},
 		"remote write key":    {"data_dir: /x\nreceivers: {http: 127.0.0.1:1}\nexporters:\n- name: a\n  remote_write:\n    url: http://a\n    urll: http://b\n", 7, "urll"},
+		"histograms":          {"data_dir: /x\nreceivers: {http: 127.0.0.1:1}\nspan_metrics:\n  histograms: nativ\nexporters:\n- {name: a, store: {}}\n", 4, "classic, native or both"},
 		"not a mapping":       {"- a\n", 1, "a mapping of keys"},
 		"broken YAML":         {"data_dir: [\n", 1, ""},
 	}

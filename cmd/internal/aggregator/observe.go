@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -21,6 +22,9 @@ const (
 	lateWindow   = 5 * time.Minute
 )
 
+// histograms are the kinds by the names that config checks.
+var histograms = map[string]traces.Histograms{"classic": traces.Classic, "native": traces.Native, "both": traces.Both}
+
 // observers are the first pass over the log: one delivery a lane, without a sink.
 type observers struct {
 	deliveries []*pipeline.Delivery
@@ -30,11 +34,16 @@ type observers struct {
 func observe(queue *pipeline.Queue, cfg *config.Aggregator, registry prometheus.Registerer, logger *slog.Logger) (*observers, error) {
 	counts := correlate.NewLogCounts(correlate.LogCountsOptions{})
 	index := correlate.NewIndex(correlate.IndexOptions{Wait: decisionWait, Late: lateWindow, Registerer: registry})
-	red := traces.NewRED(traces.Options{MaxSeries: cfg.Limits.MaxSeries})
-	o := &observers{collectors: []prometheus.Collector{counts, red}}
+	kind := histograms[cfg.SpanMetrics.Histograms]
+	if err := traces.CheckDimensions(cfg.SpanMetrics.Dimensions); err != nil {
+		return nil, fmt.Errorf("span_metrics.dimensions: %w", err)
+	}
+	red := traces.NewRED(traces.Options{MaxSeries: cfg.Limits.MaxSeries, Histograms: kind, Dimensions: cfg.SpanMetrics.Dimensions})
+	graph := traces.NewGraph(traces.GraphOptions{MaxSeries: cfg.Limits.MaxSeries, Histograms: kind})
+	o := &observers{collectors: []prometheus.Collector{counts, red, graph}}
 	for signal, list := range map[telemetry.Signal][]pipeline.Observer{
 		telemetry.Logs:  {counts, index},
-		telemetry.Spans: {red, index},
+		telemetry.Spans: {red, index, graph}, // snapshots are kept in this order: what is new comes last
 	} {
 		cursor, err := queue.Cursor(signal, observeCursor, pipeline.CursorOptions{Hold: decisionWait + lateWindow})
 		if err != nil {

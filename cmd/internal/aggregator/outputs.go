@@ -39,6 +39,7 @@ type outputs struct {
 	// The store is read if there is one, else the first Elasticsearch.
 	logs   query.Logs
 	traces query.Traces
+	search query.TraceSearch
 }
 
 func openOutputs(cfg *config.Aggregator, registry prometheus.Registerer, logger *slog.Logger) (*outputs, error) {
@@ -67,7 +68,7 @@ func (o *outputs) addStore(cfg *config.Aggregator, e config.Exporter, registry p
 	if err != nil {
 		return err
 	}
-	o.store, o.logs, o.traces = s, s, s
+	o.store, o.logs, o.traces, o.search = s, s, s, s
 	o.list = append(o.list, output{name: e.Name, optional: e.Optional, signals: telemetry.Signals[:], sink: s})
 	return nil
 }
@@ -102,7 +103,7 @@ func (o *outputs) addElasticsearch(cfg *config.Aggregator, e config.Exporter, re
 		if err != nil {
 			return err
 		}
-		o.logs, o.traces = reader, reader
+		o.logs, o.traces, o.search = reader, reader, reader
 	}
 	return nil
 }
@@ -187,7 +188,7 @@ func (o *outputs) letGo(queue *pipeline.Queue, logger *slog.Logger) error {
 
 // query serves what can be read.
 func (o *outputs) query(registry prometheus.Registerer) http.Handler {
-	options := query.Options{Logs: o.logs, Traces: o.traces, Registerer: registry}
+	options := query.Options{Logs: o.logs, Traces: o.traces, Search: o.search, Registerer: registry}
 	if o.store != nil {
 		options.Queryable, options.ExemplarQueryable = o.store.Queryable(), o.store.ExemplarQueryable()
 	}

@@ -74,7 +74,9 @@ func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *sl
 // webHandler serves the query API beside metrics and health.
 func webHandler(registry *prometheus.Registry, state *run.State, o *outputs) http.Handler {
 	mux := run.Mux(registry, state)
-	mux.Handle("/api/v1/", o.query(registry))
+	api := o.query(registry)
+	mux.Handle("/api/v1/", api)
+	mux.Handle("/jaeger/", api)
 	return mux
 }
 
