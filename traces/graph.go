@@ -71,7 +71,7 @@ type Graph struct {
 	self      graphMetrics
 }
 
-// NewGraph returns a Graph without counts.
+// NewGraph returns a Graph without counts. It panics on what [CheckBuckets] refuses.
 func NewGraph(o GraphOptions) *Graph {
 	if o.MaxSeries <= 0 {
 		o.MaxSeries = defaultMaxSeries

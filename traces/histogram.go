@@ -1,6 +1,7 @@
 package traces
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/prometheus/prometheus/model/histogram"
@@ -53,6 +54,9 @@ type shape struct {
 }
 
 func newShape(kind Histograms, bounds []float64) shape {
+	if err := CheckBuckets(bounds); err != nil || kind > Both {
+		panic(fmt.Sprintf("BUG: histograms of kind %d: %v", kind, err))
+	}
 	if !kind.classic() {
 		return shape{kind: kind}
 	}

@@ -87,3 +87,14 @@ func TestSumsDoNotOverflow(t *testing.T) {
 		t.Errorf("%v seconds, want %v", d.seconds(), want)
 	}
 }
+
+func TestBucketsAscend(t *testing.T) {
+	for _, bounds := range [][]float64{{0, 1}, {-1}, {1, 1}, {2, 1}, {math.NaN()}, {1, math.Inf(1)}} {
+		if CheckBuckets(bounds) == nil {
+			t.Errorf("%v are taken", bounds)
+		}
+	}
+	if err := CheckBuckets(defaultBounds); err != nil {
+		t.Error(err)
+	}
+}

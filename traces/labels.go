@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -153,6 +154,18 @@ func CheckDimensions(attributes []string) error {
 			return fmt.Errorf("the dimension %s would be a second label %s", a, name)
 		}
 		seen = append(seen, name)
+	}
+	return nil
+}
+
+// CheckBuckets says why bounds cannot be the buckets of classic histograms.
+func CheckBuckets(bounds []float64) error {
+	last := math.Inf(-1)
+	for _, bound := range bounds {
+		if !(bound > last) || bound <= 0 || math.IsInf(bound, 1) {
+			return fmt.Errorf("the bucket %v is not a positive number above the one before", bound)
+		}
+		last = bound
 	}
 	return nil
 }

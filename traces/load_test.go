@@ -155,3 +155,30 @@ func BenchmarkSpans(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSnapshot is of 20,000 series and edges, and as many spans that wait; the room they take is in B/series.
+func BenchmarkSnapshot(b *testing.B) {
+	const n = 20_000
+	r, g := NewRED(Options{MaxSeries: n}), NewGraph(GraphOptions{MaxSeries: n})
+	for i := range n {
+		s := spanOf(1, 1, 0, telemetry.SpanKindClient, int64(i))
+		s.Name = "GET /api/v1/operation" + strconv.Itoa(i)
+		binary.LittleEndian.PutUint64(s.TraceID[:], uint64(i)+1)
+		batch := heard{"service" + strconv.Itoa(i), 1, s}.batch()
+		for j := range 30 { // different durations fill buckets
+			batch.Spans[0].EndUnixNano += int64(j) * int64(i)
+			r.Observe(batch, false)
+		}
+		g.Observe(batch, false)
+		g.edge(batch.Resource.Service, "server", "").unpaired++
+	}
+	for name, snapshot := range map[string]func() []byte{"red": r.Snapshot, "graph": g.Snapshot} {
+		b.Run(name, func(b *testing.B) {
+			size := 0
+			for b.Loop() {
+				size = len(snapshot())
+			}
+			b.ReportMetric(float64(size)/n, "B/series")
+		})
+	}
+}

@@ -17,8 +17,8 @@ type Options struct {
 	MaxSeries  int                   // 0: 10,000; as many targets
 	// Idle is for how long, in receive time, a series without spans stays. 0: one hour.
 	Idle time.Duration
-	// Histograms is the kind of the latency; Buckets are the upper bounds of a classic one, ascending, in seconds
-	// (nil: powers of two from 2 ms to 16 s).
+	// Histograms is the kind of the latency; Buckets are the upper bounds of a classic one in seconds, see
+	// [CheckBuckets] (nil: powers of two from 2 ms to 16 s).
 	Histograms Histograms
 	Buckets    []float64
 	// Dimensions are attributes that become labels, of the span or else of its resource; see [CheckDimensions].
@@ -70,7 +70,7 @@ type RED struct {
 	described descs
 }
 
-// NewRED returns a RED without counts. It panics if [CheckDimensions] refuses the dimensions.
+// NewRED returns a RED without counts. It panics on what [CheckDimensions] or [CheckBuckets] refuses.
 func NewRED(o Options) *RED {
 	if err := CheckDimensions(o.Dimensions); err != nil {
 		panic("BUG: " + err.Error())

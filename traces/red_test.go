@@ -154,21 +154,38 @@ func TestKeysAreNotLent(t *testing.T) {
 }
 
 func TestCollectWhileObserving(t *testing.T) {
-	r := NewRED(Options{})
+	r, g := NewRED(Options{Histograms: Both}), NewGraph(GraphOptions{Histograms: Both})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := range 500 {
-			r.Observe(spans("s", time.Duration(i)*time.Minute, "a", fmt.Sprint(i%50)), false)
+			b := spans("s", time.Duration(i)*time.Minute, "a", fmt.Sprint(i%50))
+			for j := range b.Spans {
+				b.Spans[j].TraceID, b.Spans[j].SpanID = telemetry.TraceID{1, byte(i)}, telemetry.SpanID{1}
+			}
+			r.Observe(b, false)
+			g.Observe(b, false)
 		}
 	})
 	wg.Go(func() {
 		for range 50 {
 			testutil.CollectAndCount(r)
+			testutil.CollectAndCount(g)
 			if err := NewRED(Options{}).Restore(r.Snapshot()); err != nil {
+				t.Error(err)
+			}
+			if err := NewGraph(GraphOptions{}).Restore(g.Snapshot()); err != nil {
 				t.Error(err)
 			}
 		}
 	})
+	for range 2 {
+		wg.Go(func() {
+			for i := range 50 {
+				r.Samples(int64(i)*int64(time.Hour), always)
+				g.Samples(int64(i) * int64(time.Hour))
+			}
+		})
+	}
 	wg.Wait()
 }
 

@@ -2,7 +2,9 @@ package traces
 
 import (
 	"errors"
+	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"reflect"
 	"slices"
@@ -88,6 +90,45 @@ func TestDamagedSnapshotIsRefused(t *testing.T) {
 	}
 	if len(r.series) != 2 {
 		t.Error("a refused snapshot changed the counts")
+	}
+}
+
+// TestCrashesChangeNothing: with series that overflow, idle and come back, and crashes at random points, counts and
+// starts are those of a run without a crash.
+func TestCrashesChangeNothing(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 5))
+	o := Options{MaxSeries: 20, Idle: 100 * time.Second}
+	var all []*telemetry.Batch
+	for i := range 3000 {
+		b := spans(fmt.Sprint("s", r.IntN(4)), time.Duration(i)*time.Second, fmt.Sprint(i/500, "/", r.IntN(10)), fmt.Sprint(r.IntN(3)))
+		b.Spans[0].Kind, b.Spans[0].EndUnixNano = telemetry.SpanKind(r.IntN(7)), r.Int64N(1e10)
+		all = append(all, b)
+	}
+	want := NewRED(o)
+	for _, b := range all {
+		want.Observe(b, false)
+	}
+	got := NewRED(o)
+	stored, committed, crashes := got.Snapshot(), 0, 0
+	for i := 0; i < len(all); i++ {
+		got.Observe(all[i], false)
+		switch {
+		case r.IntN(20) == 0:
+			stored, committed = got.Snapshot(), i+1
+		case r.IntN(100) == 0 && crashes < 30:
+			crashes++
+			got = NewRED(o)
+			if err := got.Restore(stored); err != nil {
+				t.Fatal(err)
+			}
+			i = committed - 1
+		}
+	}
+	if !maps.Equal(counts(got), counts(want)) || got.swept != want.swept ||
+		count64(t, want.self.overflow) == 0 || count64(t, want.self.expired) == 0 {
+		t.Errorf("%d series, want %d, after %d crashes", len(got.series), len(want.series), crashes)
 	}
 }
 
