@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/braidhq/braid/telemetry"
@@ -14,7 +15,7 @@ import (
 // after the trace that made it so.
 const (
 	maxJaegerTraces = 1500
-	maxJaegerSpans  = 200_000
+	maxJaegerSpans  = 100_000
 )
 
 type jaegerAnswer struct {
@@ -137,7 +138,7 @@ func (h *handler) jaegerSearch(r *http.Request) (any, int, error) {
 
 func (h *handler) jaegerTraces(ctx context.Context, tenant string, ids []telemetry.TraceID) ([]*jaegerTrace, error) {
 	found, spans := []*jaegerTrace{}, 0
-	for _, id := range ids {
+	for i, id := range ids {
 		t, err := h.Traces.Trace(ctx, tenant, id)
 		if err != nil {
 			return nil, err
@@ -146,7 +147,9 @@ func (h *handler) jaegerTraces(ctx context.Context, tenant string, ids []telemet
 			continue // expired since it was found
 		}
 		found = append(found, newJaegerTrace(t))
-		if spans += len(t.Spans); spans >= maxJaegerSpans {
+		if spans += len(t.Spans); spans >= maxJaegerSpans && i+1 < len(ids) {
+			last := found[len(found)-1]
+			last.Warnings = append(last.Warnings, fmt.Sprintf("the answer ends here after %d spans: %d more traces match", spans, len(ids)-i-1))
 			break
 		}
 	}

@@ -2,6 +2,7 @@ package query_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -243,5 +244,25 @@ func TestJaegerFailures(t *testing.T) {
 	resp, err := bare.Client().Get(bare.URL + "/jaeger/api/services")
 	if err := errors.Join(err, resp.Body.Close()); err != nil || resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("without a store: %v, %v", resp.Status, err)
+	}
+}
+
+// hugeTraces knows four traces of 50,000 spans each.
+type hugeTraces struct{ query.TraceSearch }
+
+func (hugeTraces) FindTraces(context.Context, telemetry.TraceQuery) ([]telemetry.TraceID, error) {
+	return []telemetry.TraceID{{1}, {2}, {3}, {4}}, nil
+}
+
+func (hugeTraces) Trace(_ context.Context, _ string, id telemetry.TraceID) (*telemetry.Trace, error) {
+	return &telemetry.Trace{ID: id, Spans: make([]telemetry.SpanRecord, 50_000)}, nil
+}
+
+func TestJaegerAnswersAreBounded(t *testing.T) {
+	w := httptest.NewRecorder()
+	query.New(query.Options{Traces: hugeTraces{}, Search: hugeTraces{}}).ServeHTTP(w, httptest.NewRequest("GET", "/jaeger/api/traces?service=a", nil))
+	if _, tail, _ := strings.Cut(w.Body.String(), `"processes":{"p1":{"serviceName":"","tags":[]}},"warnings":null},`); !strings.HasSuffix(tail,
+		`"warnings":["the answer ends here after 100000 spans: 2 more traces match"]}],"total":2,"limit":0,"offset":0,"errors":null}`+"\n") {
+		t.Errorf("the answer ends with %q", tail[max(0, len(tail)-200):])
 	}
 }

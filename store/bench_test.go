@@ -61,3 +61,29 @@ func TestLogEncodingDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations a line", n)
 	}
 }
+
+func BenchmarkWriteSpans(b *testing.B) {
+	s := openStore(b, Options{})
+	b.ReportAllocs()
+	n := 0
+	for seed := int64(0); b.Loop(); seed++ {
+		batch := spanBatch("cart", seed, 1000)
+		n += len(batch.Spans)
+		mustWrite(b, s, batch)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/span")
+}
+
+func BenchmarkFindTraces(b *testing.B) {
+	s := openStore(b, Options{})
+	for seed := range int64(50) {
+		mustWrite(b, s, spanBatch("cart", seed, 2000))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		ids, err := s.FindTraces(b.Context(), telemetry.TraceQuery{Service: "cart", Operation: "op 3", Statuses: []telemetry.StatusCode{telemetry.StatusError}, Limit: 20})
+		if err != nil || len(ids) != 20 {
+			b.Fatal(ids, err)
+		}
+	}
+}

@@ -49,8 +49,11 @@ type spanMark struct {
 func nameMark(name string) uint32 { return crc32.Checksum([]byte(name), castagnoli) }
 
 func appendMark(b []byte, s *telemetry.Span) []byte {
-	b = append(b, byte(s.Status))
-	b = binary.BigEndian.AppendUint32(b, nameMark(s.Name))
+	start := len(b)
+	b = append(b, s.Name...) // the sum wants bytes that may escape, and these are there already
+	name := crc32.Checksum(b[start:], castagnoli)
+	b = append(b[:start], byte(s.Status))
+	b = binary.BigEndian.AppendUint32(b, name)
 	return binary.AppendVarint(b, s.EndUnixNano-s.StartUnixNano)
 }
 
