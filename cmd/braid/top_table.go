@@ -46,13 +46,17 @@ func (o *topOptions) read(ctx context.Context) (*topTable, error) {
 		kind = ""
 	}
 	window := model.Duration(o.window).String()
-	calls := func(more string) string {
-		return fmt.Sprintf(`sum by (service) (rate(traces_spanmetrics_calls_total{%s}[%s]))`, more, window)
+	// A scrape without honor_labels renames the label to exported_service where the target has a service of its own.
+	rate := func(metric, selector string) string {
+		return fmt.Sprintf(`label_replace(rate(%s{%s}[%s]), "service", "$1", "exported_service", "(.+)")`, metric, selector, window)
+	}
+	calls := func(selector string) string {
+		return fmt.Sprintf(`sum by (service) (%s)`, rate("traces_spanmetrics_calls_total", selector))
 	}
 	// Native histograms, and classic ones of services that have no native.
 	quantile := func(q float64) string {
-		return fmt.Sprintf(`histogram_quantile(%[1]g, sum by (service) (rate(traces_spanmetrics_latency{%[2]s}[%[3]s]))) or `+
-			`histogram_quantile(%[1]g, sum by (service, le) (rate(traces_spanmetrics_latency_bucket{%[2]s}[%[3]s])))`, q, kind, window)
+		return fmt.Sprintf(`histogram_quantile(%[1]g, sum by (service) (%[2]s)) or histogram_quantile(%[1]g, sum by (service, le) (%[3]s))`,
+			q, rate("traces_spanmetrics_latency", kind), rate("traces_spanmetrics_latency_bucket", kind))
 	}
 	failed := `status_code="STATUS_CODE_ERROR"`
 	if kind != "" {

@@ -52,7 +52,7 @@ func redStore(t *testing.T, now time.Time) *httptest.Server {
 		for _, le := range []string{"0.128", "0.256", "+Inf"} {
 			add(i, map[string]float64{"0.128": 0, "0.256": 2 * n, "+Inf": 2 * n}[le], nil, of(latency+"_bucket", "cart", []string{"le", le}, []string{"span_kind", "SPAN_KIND_CONSUMER"}, unset)...)
 		}
-		add(i, n/10, nil, of(calls, "bare", server, failed)...)
+		add(i, n/10, nil, of(calls, "braid-aggregator", server, failed, []string{"exported_service", "bare"})...) // scraped without honor_labels
 		add(i, 7, nil, of(calls, "idle", server, unset)...)
 	}
 	if err := s.Write(t.Context(), []*telemetry.Batch{&b}); err != nil {
