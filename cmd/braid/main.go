@@ -24,6 +24,7 @@ func newRootCommand() *cobra.Command {
   braid demo                       a small shop, its agent and its aggregator, on this machine
   braid logs -f -n shop            stream lines, as kubectl logs does
   braid trace ID                   a trace's waterfall with its log lines in place
+  braid top services               requests, errors and durations of every service, live
   braid agent, braid aggregator    the pipeline itself`,
 		Version:       version,
 		SilenceErrors: false,
