@@ -8,6 +8,22 @@ type indexMetrics struct {
 	expired prometheus.Counter
 }
 
+type verdictMetrics struct {
+	length  prometheus.Gauge
+	damaged prometheus.Counter
+}
+
+func newVerdictMetrics() verdictMetrics {
+	return verdictMetrics{
+		length: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "braid_correlate_verdicts", Help: "Verdicts that the log has had, those that were let go included.",
+		}),
+		damaged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "braid_correlate_verdicts_damaged_total", Help: "Records and headers of the verdict log that failed their checks or were missing.",
+		}),
+	}
+}
+
 func newIndexMetrics() indexMetrics {
 	return indexMetrics{
 		entries: prometheus.NewGauge(prometheus.GaugeOpts{
