@@ -84,7 +84,7 @@ func (d *Decider) Observe(b *telemetry.Batch, replayed bool) {
 	d.seen.expire(b.ReceivedUnixNano)
 	for i := range b.Spans {
 		if id := b.Spans[i].TraceID; !id.IsZero() {
-			d.seen.replay(id, b.ReceivedUnixNano)
+			d.seen.span(id, b.ReceivedUnixNano)
 		}
 	}
 }
@@ -101,7 +101,7 @@ func (d *Decider) Write(_ context.Context, batches []*telemetry.Batch) error {
 func (d *Decider) decide(batches []*telemetry.Batch) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.replay, d.restored, d.seen.stored = false, nil, nil
+	d.replay, d.restored = false, nil
 	for _, b := range batches {
 		d.seen.expire(b.ReceivedUnixNano)
 		c := Candidate{ReceivedUnixNano: b.ReceivedUnixNano}

@@ -12,11 +12,11 @@ import (
 // It is rebuilt by replaying the span lane. A replay that begins in the middle of a trace takes a later span for its first.
 // That does no harm to traces whose spans come together, as theirs are over before the replay is. The others, those with a
 // span more than a part after the first, and those that follow another of the same id closely, are odd: they are stored
-// with the cursor, and a replay leaves them alone. Hold is how far back the replay has to go for that to be right.
+// with the cursor, and a replayed span of theirs finds them there. Hold is how far back the replay has to go for that to be
+// right.
 type seen struct {
 	life, part int64
 	parts      []*seenPart // by number, oldest first
-	stored     map[telemetry.TraceID]odd
 }
 
 // A seenPart has the traces that began in one part of receive time, and those that were odd then.
@@ -71,7 +71,7 @@ func (p *seenPart) mark(id telemetry.TraceID, t int64) {
 }
 
 // span takes in a span and returns when its trace began, whether it has just begun, and whether that was soon after the end
-// of another of the same id.
+// of another of the same id. In a replay the trace may be one that was stored and begins later.
 func (s *seen) span(id telemetry.TraceID, received int64) (t int64, begins, again bool) {
 	before, known := s.latest(id)
 	if known && received-before <= s.life {
@@ -86,13 +86,6 @@ func (s *seen) span(id telemetry.TraceID, received int64) (t int64, begins, agai
 	}
 	p.traces[id] = received
 	return received, true, known && received-before <= s.life+s.part
-}
-
-// replay takes in a span that was taken in before the snapshot.
-func (s *seen) replay(id telemetry.TraceID, received int64) {
-	if _, ok := s.stored[id]; !ok {
-		s.span(id, received)
-	}
 }
 
 // expire forgets what a span received then, or later, does not ask for.
@@ -126,11 +119,10 @@ func (s *seen) append(b []byte) []byte {
 
 // read takes what append has added off d.
 func (s *seen) read(d *decoder) {
-	s.parts, s.stored = nil, map[telemetry.TraceID]odd{}
+	s.parts = nil
 	for left := d.uvarint(); left > 0 && !d.bad; left-- {
 		id := d.traceID()
 		o := odd{d.varint(), d.varint()}
-		s.stored[id] = o
 		s.at(floorDiv(o.t, s.part)).traces[id] = o.t
 		s.at(o.number).mark(id, o.t)
 	}
