@@ -34,17 +34,19 @@ type VerdictsOptions struct {
 
 const defaultSegmentRecords = 1 << 16
 
-// Verdicts is the verdict log: the kept traces, on disk in the order of their decisions, and in memory by trace. Append,
-// Truncate and Trim are for one goroutine at a time; the others may be called concurrently with everything.
+// Verdicts is the verdict log: the kept traces, on disk in the order of their decisions, and in memory by trace. Its
+// methods are safe for concurrent use; readers do not wait for the disk.
 type Verdicts struct {
 	fs         disk.FS
 	dir        string
 	life, late int64
 	perSegment uint64
-	file       disk.File // the last segment's, open for appending; nil: the next record begins one
-	broken     bool      // the last write failed: the file may have more than it should
-	buf        []byte
 	self       verdictMetrics
+
+	writing sync.Mutex // held by who changes the files, before mu
+	file    disk.File  // the last segment's, open for appending; nil: the next record begins one
+	broken  bool       // the last write failed: the file may have more than it should
+	buf     []byte
 
 	mu       sync.RWMutex
 	segments []*verdictSegment // oldest first
@@ -128,6 +130,8 @@ func (v *Verdicts) Length() uint64 {
 // Append adds verdicts and returns how many of them, from the first on, are synced and visible to readers: all, or fewer
 // and an error. The others are not in the log and can be appended again.
 func (v *Verdicts) Append(verdicts []Verdict) (done int, err error) {
+	v.writing.Lock()
+	defer v.writing.Unlock()
 	for done < len(verdicts) {
 		n, err := v.append(verdicts[done:])
 		if err != nil {
@@ -185,6 +189,8 @@ func (v *Verdicts) newest() *verdictSegment {
 // Truncate makes n the log's length: later verdicts are gone, durably. If the log is shorter, because something has
 // damaged it, its next record has the number n all the same, and what is missing is counted.
 func (v *Verdicts) Truncate(n uint64) error {
+	v.writing.Lock()
+	defer v.writing.Unlock()
 	if err := v.truncate(n); err != nil {
 		v.broken = true
 		return fmt.Errorf("cannot truncate the verdict log to %d: %w", n, err)
@@ -234,6 +240,8 @@ func (v *Verdicts) truncate(n uint64) error {
 // Trim lets go of what nobody asks for any more: before is the receive time up to which every cursor that reads verdicts
 // has passed. A segment goes with its last verdict.
 func (v *Verdicts) Trim(before int64) error {
+	v.writing.Lock()
+	defer v.writing.Unlock()
 	for {
 		v.mu.RLock()
 		n := len(v.segments)
@@ -256,6 +264,8 @@ func (v *Verdicts) Trim(before int64) error {
 
 // Close closes the file that is written to.
 func (v *Verdicts) Close() error {
+	v.writing.Lock()
+	defer v.writing.Unlock()
 	if v.file == nil {
 		return nil
 	}

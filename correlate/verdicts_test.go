@@ -269,6 +269,13 @@ func TestReadersWhileItGrows(t *testing.T) {
 			}
 		})
 	}
+	readers.Go(func() {
+		for v.Length() < 2000 {
+			if err := v.Trim(int64(v.Length()-min(v.Length(), 1000)) * int64(time.Second)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	for n := 0; n < 2000; n += 10 {
 		if _, err := v.Append(verdicts(n, n+10)); err != nil {
 			t.Fatal(err)
