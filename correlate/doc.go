@@ -1,12 +1,20 @@
-// Package correlate knows which lines and which spans belong together, and counts lines by where they come from.
+// Package correlate knows which lines and which spans belong together, decides which traces are kept, and counts lines by
+// where they come from.
 //
-// Nouns: [LogCounts] counts lines and bytes per container, and lines per severity. [Index] holds, for every trace of the
-// last minutes, an [Entry]: when it was first received, how many spans and lines it has, whether there was an error.
+// Nouns: [LogCounts] counts lines and bytes per container, and lines per severity. An [Index] holds the facts about the
+// traces of the last minutes that [Rules] ask for: an error, a slow span, a line of severity error, an exemplar, an
+// attribute, each with the receive time of its first occurrence. A [Decider] decides once of every trace, at its first span.
+// A [Verdict] says that a trace is kept; [Verdicts] is the log of them, which every exporter asks.
 //
-// In: every record, by their Observe, which the queue's observer calls. Out: metrics, [Index.Lookup], and the snapshot of
-// LogCounts, so that its counters neither go down nor double over a crash. The index has no snapshot: it is rebuilt by
-// replaying the last minutes of the queue.
+// In: every record, by Observe of LogCounts and Index, which the queue's observers call; the span lane once more, behind
+// them, by [Decider.Write]. Out: metrics, the verdict log, [Verdicts.Kept], and the snapshots of LogCounts and Decider, so
+// that counters neither go down nor double over a crash. The index has no snapshot: it is rebuilt by replaying the last
+// minutes of the queue.
 //
-// Receive time is the only clock, so that a replay decides as the first run did. The room does no I/O and stores no
-// record.
+// Receive time is the only clock, and every decision is a pure function of the log: t is the receive time of a trace's
+// first span; what was received before t + Wait counts; what is received until t + Wait + Late follows the verdict; after
+// that the next span of that trace id begins another trace. So a replay decides as the first run did. The one exception is
+// counted: an index that is full refuses facts ([IndexOptions].MaxEntries).
+//
+// The room stores no record, and does no I/O but for the verdict log.
 package correlate

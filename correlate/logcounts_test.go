@@ -150,7 +150,7 @@ func TestForeignLabels(t *testing.T) {
 }
 
 func TestCollectWhileObserving(t *testing.T) {
-	c, x := NewLogCounts(LogCountsOptions{}), NewIndex(IndexOptions{MaxEntries: 100})
+	c, x := NewLogCounts(LogCountsOptions{}), NewIndex(IndexOptions{MaxEntries: 100, Rules: allFacts(t)})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := range 2000 {
@@ -163,7 +163,7 @@ func TestCollectWhileObserving(t *testing.T) {
 	wg.Go(func() {
 		for range 50 {
 			testutil.CollectAndCount(c)
-			x.Lookup(telemetry.TraceID{1})
+			x.Facts(telemetry.TraceID{1}, 0)
 			if err := NewLogCounts(LogCountsOptions{}).Restore(c.Snapshot()); err != nil {
 				t.Error(err)
 			}

@@ -2,22 +2,78 @@ package correlate
 
 import "github.com/prometheus/client_golang/prometheus"
 
+type verdictMetrics struct {
+	length  prometheus.Gauge
+	damaged prometheus.Counter
+}
+
+func newVerdictMetrics() verdictMetrics {
+	return verdictMetrics{
+		length: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "braid_correlate_verdicts", Help: "Verdicts that the log has had, those that were let go included.",
+		}),
+		damaged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "braid_correlate_verdicts_damaged_total", Help: "Records and headers of the verdict log that failed their checks or were missing.",
+		}),
+	}
+}
+
 type indexMetrics struct {
-	entries prometheus.Gauge
-	evicted prometheus.Counter
-	expired prometheus.Counter
+	entries                    prometheus.Gauge
+	refused, expired, overflow prometheus.Counter
 }
 
 func newIndexMetrics() indexMetrics {
 	return indexMetrics{
 		entries: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "braid_correlate_index_entries", Help: "Traces in the index.",
+			Name: "braid_correlate_index_entries", Help: "Traces with facts in the index, by part of receive time.",
 		}),
-		evicted: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "braid_correlate_index_evicted_total", Help: "Traces that left the index early because it was full.",
+		refused: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "braid_correlate_index_refused_total", Help: "Facts that were not kept because the index was full.",
 		}),
 		expired: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "braid_correlate_index_expired_total", Help: "Traces whose time in the index was over.",
+			Name: "braid_correlate_index_expired_total", Help: "Traces with facts whose time in the index was over.",
+		}),
+		overflow: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "braid_correlate_slow_overflow_total", Help: "Spans of operations beyond the limit, which no quantile calls slow.",
 		}),
 	}
+}
+
+var (
+	tracesDesc = prometheus.NewDesc("braid_correlate_traces_total", "Traces decided, each once.", []string{"verdict"}, nil)
+	ruleDesc   = prometheus.NewDesc("braid_correlate_rule_traces_total",
+		"Kept traces for which a rule held (kept), and traces that it alone would have kept (alone).", []string{"rule", "outcome"}, nil)
+	decidedSpansDesc = prometheus.NewDesc("braid_correlate_spans_total", "Spans that the decider has read, each once.", nil, nil)
+	lateSpansDesc    = prometheus.NewDesc("braid_correlate_spans_late_total",
+		"Spans that came when their trace had been decided: they follow its verdict.", nil, nil)
+	malformedDesc = prometheus.NewDesc("braid_correlate_spans_malformed_total",
+		"Spans without a trace id (dropped), without a span id, with an end before the start, or of a trace id used again.", []string{"reason"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (d *Decider) Describe(ch chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{tracesDesc, ruleDesc, decidedSpansDesc, lateSpansDesc, malformedDesc} {
+		ch <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (d *Decider) Collect(ch chan<- prometheus.Metric) {
+	c := d.Counts()
+	counter := func(desc *prometheus.Desc, n uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), labels...)
+	}
+	counter(tracesDesc, c.Kept, "kept")
+	counter(tracesDesc, c.Traces-c.Kept, "dropped")
+	for i, name := range d.rules.names {
+		counter(ruleDesc, c.RuleKept[i], name, "kept")
+		counter(ruleDesc, c.RuleAlone[i], name, "alone")
+	}
+	counter(decidedSpansDesc, c.Spans)
+	counter(lateSpansDesc, c.LateSpans)
+	counter(malformedDesc, c.NoTraceID, "no_trace_id")
+	counter(malformedDesc, c.NoSpanID, "no_span_id")
+	counter(malformedDesc, c.EndBeforeStart, "end_before_start")
+	counter(malformedDesc, c.ReusedTraceIDs, "trace_id_reused")
 }

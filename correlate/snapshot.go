@@ -13,7 +13,7 @@ import (
 const snapshotVersion = 1
 
 // ErrSnapshot says that a snapshot cannot be read.
-var ErrSnapshot = errors.New("not a snapshot of log counts")
+var ErrSnapshot = errors.New("not a snapshot that can be read")
 
 // Snapshot returns all counts.
 func (c *LogCounts) Snapshot() []byte {
@@ -111,3 +111,9 @@ func (d *decoder) string() string {
 	d.b = d.b[n:]
 	return s
 }
+
+func appendUvarint(b []byte, n int) []byte { return binary.AppendUvarint(b, uint64(n)) }
+
+func appendVarint(b []byte, n int64) []byte { return binary.AppendVarint(b, n) }
+
+func appendString(b []byte, s string) []byte { return append(appendUvarint(b, len(s)), s...) }

@@ -69,8 +69,7 @@ func (q *Queue) take() []*request {
 
 // commit writes a group, syncs every segment it has touched, and answers.
 func (q *Queue) commit(group []*request) {
-	stamp := max(q.options.Now().UnixNano(), q.stamp.Load())
-	q.stamp.Store(stamp)
+	stamp := q.beginGroup()
 	q.ids.advance(stamp)
 	for _, r := range group {
 		r.err = q.write(r, stamp)
@@ -87,6 +86,7 @@ func (q *Queue) commit(group []*request) {
 		q.note(l)
 		l.settle()
 	}
+	q.endGroup()
 	for _, r := range group {
 		q.metrics.appended(r)
 		r.done <- struct{}{}

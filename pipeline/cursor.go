@@ -18,6 +18,9 @@ type CursorOptions struct {
 	// Hold keeps what was received within Hold before the committed position, and on opening begins there: frames
 	// before the committed position are replayed (see [Cursor.Replayed]). A full lane gives up held segments first.
 	Hold time.Duration
+	// HoldFor is a cursor, of whichever lane, that what is held is for: Hold counts back from its committed place if that
+	// lies before this cursor's own. It must be opened first.
+	HoldFor *Cursor
 }
 
 // A Cursor is a named reader of one lane whose position and state survive restarts. Next, Commit and State belong to
@@ -34,6 +37,7 @@ type Cursor struct {
 	committed bookmark // guarded by lane.mu
 	opened    bookmark // committed as it was when the cursor was opened
 	state     []byte
+	since     int64 // what is replayed was received then or later
 
 	scan       scanner
 	seg        *segment // that scan reads
@@ -85,6 +89,19 @@ func (c *Cursor) wait(ctx context.Context, timer <-chan time.Time) error {
 	case <-c.gone:
 		return ErrClosed
 	}
+}
+
+// whileOpen returns a context that ends with ctx and when the cursor is closed.
+func (c *Cursor) whileOpen(ctx context.Context) (context.Context, context.CancelFunc) {
+	open, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-c.gone:
+			cancel()
+		case <-open.Done():
+		}
+	}()
+	return open, cancel
 }
 
 // poll is Next without waiting: no frames and no error say that the lane has no more.
@@ -168,9 +185,8 @@ func (c *Cursor) leave() {
 
 // replayFrom passes by the frames that were received too long before the committed position to be replayed.
 func (c *Cursor) replayFrom(frames []telemetry.Frame) []telemetry.Frame {
-	oldest := c.opened.stamp - int64(c.options.Hold)
 	i := 0
-	for i < len(frames) && c.Replayed(frames[i].Position) && frames[i].ReceivedUnixNano < oldest {
+	for i < len(frames) && c.Replayed(frames[i].Position) && frames[i].ReceivedUnixNano < c.since {
 		i++
 	}
 	c.at.ordinal += uint64(i)

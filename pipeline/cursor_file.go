@@ -86,14 +86,31 @@ func (q *Queue) Cursor(s telemetry.Signal, name string, o CursorOptions) (*Curso
 		committed: at, opened: at, at: at, stored: at,
 		scan: scanner{place: l.place}, metrics: q.metrics.cursor(s, name),
 	}
+	c.since = at.stamp
 	if o.Hold > 0 {
-		c.at = l.since(at, at.stamp-int64(o.Hold))
+		if o.HoldFor != nil {
+			c.since = min(c.since, o.HoldFor.settled())
+		}
+		c.since -= int64(o.Hold)
+		c.at = l.since(at, c.since)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cursors[name] = c
 	delete(l.dormant, name)
 	return c, nil
+}
+
+// settled returns a receive time up to which the cursor has committed everything: past the last frame the clock's.
+func (c *Cursor) settled() int64 {
+	whole := c.q.Watermark(c.Signal())
+	end := c.lane.end()
+	c.lane.mu.Lock()
+	defer c.lane.mu.Unlock()
+	if c.committed.position >= end {
+		return max(whole, c.committed.stamp)
+	}
+	return c.committed.stamp
 }
 
 func (l *lane) hasOpen(name string) bool {

@@ -31,13 +31,22 @@ type Delivery struct {
 	Sink      telemetry.Sink // nil: the observers are all
 	Observers []Observer     // of this cursor, always in the same order
 
+	// Gate holds a frame back: it returns once f may pass, with the receive time up to which the frames behind f may pass
+	// with it, or when ctx ends, with an error. Replayed frames are not held back. See [Behind].
+	Gate func(ctx context.Context, f *telemetry.Frame) (until int64, err error)
+	// Stages edit what was observed, in place and in order, before the sink sees it. They do no I/O and never block; one
+	// drops records by shortening the slice, and they are counted.
+	Stages []func(*telemetry.Batch)
+
 	MaxBodyBytes int           // of a body after decompression (64 MiB)
 	MaxBatch     int           // bytes of decompressed bodies after which a Write goes out (4 MiB)
 	CommitEvery  time.Duration // 1 s
 	Logger       *slog.Logger  // hears once that the sink is away and once that it is back; nil is the queue's
 
-	mu     sync.Mutex
-	caught chan struct{}
+	mu      sync.Mutex
+	caught  chan struct{}
+	started bool
+	passed  bookmark // after the last frame that has gone through
 }
 
 const (
@@ -71,6 +80,10 @@ func (d *Delivery) Run(ctx context.Context) error {
 		return fmt.Errorf("cannot deliver %s to %s: %w", d.Cursor.Signal(), d.Cursor.Name(), err)
 	}
 	p := newProgress(d.Cursor, d.CommitEvery, RetryOptions{Name: d.Cursor.Name(), Logger: r.logger}, r.state)
+	p.passed = d.pass
+	d.pass(d.Cursor.at)
+	gated, stop := d.Cursor.whileOpen(ctx)
+	defer stop()
 	target, caught := d.Cursor.lane.end(), d.catchUp()
 	for {
 		if caught != nil && d.Cursor.at.position >= target {
@@ -78,8 +91,16 @@ func (d *Delivery) Run(ctx context.Context) error {
 			caught = nil
 		}
 		frames, err := p.next(ctx, deliveryReading, framesPerRound)
-		if err == nil && len(frames) > 0 {
-			err = r.deliver(ctx, frames)
+		for err == nil && len(frames) > 0 {
+			var n int
+			if n, err = p.pass(gated, d.Gate, frames); err == nil {
+				err = r.deliver(ctx, frames[:n])
+			}
+			if err == nil {
+				p.finishUpTo(frames, n)
+				p.commitIfDue()
+				frames = frames[n:]
+			}
 		}
 		switch {
 		case errors.Is(err, ErrClosed):
@@ -91,10 +112,10 @@ func (d *Delivery) Run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return nil
 			}
+			if gated.Err() != nil {
+				return ErrClosed
+			}
 			return err
-		case len(frames) > 0:
-			p.finish()
-			p.commitIfDue()
 		}
 	}
 }

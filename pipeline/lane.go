@@ -132,25 +132,35 @@ func (l *lane) lowWater(ruthless bool) uint64 {
 	return low
 }
 
-// held reports whether a cursor wants to see the frames before stamp again after a restart.
-func (l *lane) held(newest int64) bool {
-	for _, c := range l.cursors {
-		if c.options.Hold > 0 && newest >= c.committed.stamp-int64(c.options.Hold) {
-			return true
+// heldSince returns the receive time from which on cursors want to see frames again after a restart. It is called
+// without mu: what a cursor holds for may be in another lane.
+func (l *lane) heldSince() int64 {
+	since := int64(math.MaxInt64)
+	for _, c := range l.opened() {
+		if c.options.Hold <= 0 {
+			continue
 		}
+		l.mu.Lock()
+		stamp := c.committed.stamp
+		l.mu.Unlock()
+		if c.options.HoldFor != nil {
+			stamp = min(stamp, c.options.HoldFor.settled())
+		}
+		since = min(since, stamp-int64(c.options.Hold))
 	}
-	return false
+	return since
 }
 
 // removable returns the oldest segment if it may go. The newest durable one stays: it knows where the lane goes on.
 func (l *lane) removable(ruthless bool) (seg *segment, newest int64) {
+	held := l.heldSince()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.segments) < 2 || !l.segments[1].durable {
 		return nil, 0
 	}
 	seg, newest = l.segments[0], l.segments[1].stamp
-	if seg.end > l.lowWater(ruthless) || (!ruthless && l.held(newest)) {
+	if seg.end > l.lowWater(ruthless) || (!ruthless && newest >= held) {
 		return nil, 0
 	}
 	return seg, newest

@@ -46,7 +46,7 @@ type cursorMetrics struct {
 	out                            prometheus.Counter
 	dropped                        [dropReasons]prometheus.Counter
 	delivered, duplicate, replayed prometheus.Counter // records
-	badSeries                      prometheus.Counter // records
+	badSeries, staged              prometheus.Counter // records
 }
 
 func newMetrics() *metrics {
@@ -60,7 +60,7 @@ func newMetrics() *metrics {
 		inBytes: counter("stored_bytes_total", "Body bytes of the frames stored.", "signal"),
 		out:     counter("out_frames_total", "Frames that a cursor has passed as done.", "signal", "cursor"),
 		dropped: counter("dropped_frames_total", "Stored frames that a cursor has passed without delivering them.", "signal", "cursor", "reason"),
-		records: counter("records_total", "Records that a delivery has decoded: delivered, duplicate, replayed or invalid.", "signal", "cursor", "outcome"),
+		records: counter("records_total", "Records that a delivery has decoded: delivered (of them dropped by its stages before the sink), duplicate, replayed or invalid.", "signal", "cursor", "outcome"),
 		fsync: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "braid_pipeline_fsync_seconds", Help: "How long a lane's write and fdatasync took.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 14),
@@ -133,6 +133,7 @@ func (m *metrics) cursor(s telemetry.Signal, name string) (c cursorMetrics) {
 	c.delivered = m.records.WithLabelValues(s.String(), name, "delivered")
 	c.duplicate = m.records.WithLabelValues(s.String(), name, "duplicate")
 	c.replayed = m.records.WithLabelValues(s.String(), name, "replayed")
+	c.staged = m.records.WithLabelValues(s.String(), name, "dropped")
 	c.badSeries = m.records.WithLabelValues(s.String(), name, "invalid")
 	return c
 }

@@ -16,6 +16,8 @@ type progress struct {
 	c     *Cursor
 	every time.Duration
 	state func() []byte // to commit; nil: none
+	// passed hears of every place up to which all is done; nil: nobody does.
+	passed func(bookmark)
 
 	done    bookmark // after the last round that is done
 	dirty   bool
@@ -61,7 +63,62 @@ func (p *progress) next(ctx context.Context, maxBytes, maxFrames int) (frames []
 }
 
 // finish marks the round as done.
-func (p *progress) finish() { p.done, p.dirty = p.c.at, true }
+func (p *progress) finish() { p.finishAt(p.c.at) }
+
+func (p *progress) finishAt(at bookmark) {
+	p.done, p.dirty = at, true
+	if p.passed != nil {
+		p.passed(at)
+	}
+}
+
+// finishUpTo marks the first n of the frames that were read last as done.
+func (p *progress) finishUpTo(frames []telemetry.Frame, n int) {
+	at := p.c.at
+	if n < len(frames) {
+		at = bookmark{
+			position: frames[n].Position, ordinal: at.ordinal - uint64(len(frames)-n), stamp: frames[n-1].ReceivedUnixNano,
+		}
+	}
+	p.finishAt(at)
+}
+
+// pass waits until the gate lets the first of frames pass and returns how many may pass with it. What is done is
+// committed meanwhile.
+func (p *progress) pass(ctx context.Context, gate func(context.Context, *telemetry.Frame) (int64, error), frames []telemetry.Frame) (int, error) {
+	replayed := 0
+	for replayed < len(frames) && p.c.Replayed(frames[replayed].Position) {
+		replayed++
+	}
+	if gate == nil {
+		return len(frames), nil
+	}
+	if replayed > 0 {
+		return replayed, nil
+	}
+	until, err := p.knock(ctx, gate, &frames[0])
+	if err != nil {
+		return 0, err
+	}
+	n := 1
+	for n < len(frames) && frames[n].ReceivedUnixNano <= until {
+		n++
+	}
+	return n, nil
+}
+
+func (p *progress) knock(ctx context.Context, gate func(context.Context, *telemetry.Frame) (int64, error), f *telemetry.Frame) (int64, error) {
+	if p.dirty {
+		soon, cancel := context.WithDeadline(ctx, p.last.Add(p.every))
+		until, err := gate(soon, f)
+		cancel()
+		if err == nil || soon.Err() == nil || ctx.Err() != nil {
+			return until, err
+		}
+		p.commitIfDue()
+	}
+	return gate(ctx, f)
+}
 
 func (p *progress) commitIfDue() {
 	if p.dirty && time.Since(p.last) >= p.every {

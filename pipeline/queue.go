@@ -21,6 +21,7 @@ type Queue struct {
 	jail    jail
 
 	stamp atomic.Int64 // the newest received stamp
+	clock stamper      // hands the stamps out
 	full  atomic.Bool  // the disk has no space
 
 	ids   *ids       // the committer's

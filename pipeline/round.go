@@ -58,6 +58,9 @@ func (r *round) deliver(ctx context.Context, frames []telemetry.Frame) error {
 		if err == nil {
 			err = r.observe(batches, r.c.Replayed(f.Position))
 		}
+		if err == nil && !r.c.Replayed(f.Position) {
+			batches, err = r.edit(batches)
+		}
 		switch {
 		case err != nil:
 			r.c.quarantine(f, err)
@@ -142,6 +145,32 @@ func (r *round) observe(batches []*telemetry.Batch, replayed bool) (err error) {
 		}
 	}
 	return nil
+}
+
+// edit takes batches through the stages and returns those that have records left. A panic is a bug that one frame has
+// hit, as in observe.
+func (r *round) edit(batches []*telemetry.Batch) (left []*telemetry.Batch, err error) {
+	if len(r.d.Stages) == 0 {
+		return batches, nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a stage panicked: %v", p)
+		}
+	}()
+	left, dropped := batches[:0], 0
+	for _, b := range batches {
+		before := b.Len()
+		for _, stage := range r.d.Stages {
+			stage(b)
+		}
+		dropped += before - b.Len()
+		if b.Len() > 0 {
+			left = append(left, b)
+		}
+	}
+	r.c.metrics.staged.Add(float64(dropped))
+	return left, nil
 }
 
 // write sends the batches of frames. A permanent error is traced to its frames, one by one.
