@@ -83,6 +83,9 @@ func (f *Follower) lookForMissing(a *Attempt) {
 		case c.src != nil:
 			if info, err := c.src.Stat(); err == nil {
 				c.unlinked = linkCount(info) == 0
+				if c.gz == nil { // what was written since the last look is lost too, if it is
+					c.known = max(c.known, info.Size())
+				}
 			}
 		default:
 			f.lose(a, c, "deleted")
