@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ type Aggregator struct {
 	Exporters []Exporter `yaml:"exporters"`
 	Web       Web        `yaml:"web"`
 
+	Sampling    *Sampling   `yaml:"sampling"`
+	Logs        LogSampling `yaml:"logs"`
 	SpanMetrics SpanMetrics `yaml:"span_metrics"`
 	Limits      Limits      `yaml:"limits"`
 	Queue       QueueLimit  `yaml:"queue"`
@@ -25,6 +28,7 @@ type Aggregator struct {
 
 // SpanMetrics says how metrics are made of spans.
 type SpanMetrics struct {
+	Interval   Duration `yaml:"interval"`   // between samples; default 15s
 	Histograms string   `yaml:"histograms"` // classic (default), native or both
 	Dimensions []string `yaml:"dimensions"` // attributes of a span, or else of its resource, that become labels
 }
@@ -33,9 +37,11 @@ type SpanMetrics struct {
 type Exporter struct {
 	Name          string         `yaml:"name"`
 	Optional      bool           `yaml:"optional"` // a full queue skips its oldest frames (counted) and never pushes back
+	Exemplars     string         `yaml:"exemplars"` // verified (default), passthrough or off
 	Store         *Store         `yaml:"store"`
 	Elasticsearch *Elasticsearch `yaml:"elasticsearch"`
 	RemoteWrite   yaml.Node      `yaml:"remote_write"`
+	OTLP          *OTLP          `yaml:"otlp"`
 
 	// Prometheus is remote_write as Prometheus reads it.
 	Prometheus *promconfig.RemoteWriteConfig `yaml:"-"`
@@ -59,6 +65,15 @@ type Elasticsearch struct {
 	MaxBulkBytes         Size     `yaml:"max_bulk_bytes"`
 	Retention            Duration `yaml:"retention"` // of the data streams' lifecycle; 0 leaves it to the cluster
 	Timeout              Duration `yaml:"timeout"`
+}
+
+// OTLP configures a backend of traces, or of logs, that speaks OTLP over HTTP.
+type OTLP struct {
+	URL         string            `yaml:"url"`         // the base of /v1/traces and /v1/logs
+	Compression string            `yaml:"compression"` // gzip (default), zstd or none
+	Signals     []string          `yaml:"signals"`     // spans (default), logs
+	Headers     map[string]string `yaml:"headers"`
+	Timeout     Duration          `yaml:"timeout"` // of one request; default 30s
 }
 
 // IsAggregator reports whether text looks like an aggregator's configuration: only that has exporters.
@@ -90,18 +105,16 @@ func ParseAggregator(file string, text []byte) (*Aggregator, error) {
 	if c.DataDir == "" {
 		p.add(root.Line, "data_dir is missing: where the aggregator keeps its queue")
 	}
-	switch c.SpanMetrics.Histograms {
-	case "":
-		c.SpanMetrics.Histograms = "classic"
-	case "classic", "native", "both":
-	default:
-		p.add(lineOf(root, "span_metrics", "histograms"), "histograms %q is unknown: classic, native or both", c.SpanMetrics.Histograms)
+	c.SpanMetrics.check(root, p)
+	c.Logs.check(root, c.Sampling != nil, p)
+	if c.Sampling != nil {
+		c.Sampling.check(child(root, "sampling"), p)
 	}
 	if c.Receivers == (Receivers{}) {
 		p.add(root.Line, "receivers is missing: nothing could reach this aggregator")
 	}
 	if len(c.Exporters) == 0 {
-		p.add(root.Line, "exporters is missing: give a store, an elasticsearch or a remote_write")
+		p.add(root.Line, "exporters is missing: give a store, an elasticsearch, an otlp or a remote_write")
 	}
 	used, stores := map[string]bool{}, 0
 	for i := range c.Exporters {
@@ -141,14 +154,65 @@ func (e *Exporter) check(file string, at int, p *Problems) {
 		kinds++
 		e.Prometheus = remoteWrite(file, &e.RemoteWrite, p)
 	}
-	if kinds != 1 {
-		p.add(at, "an exporter is exactly one of store, elasticsearch and remote_write; this one has %d", kinds)
+	if e.OTLP != nil {
+		kinds++
+		e.OTLP.check(at, p)
 	}
-	if e.Name == "observe" || e.Name == "unexported" {
+	if kinds != 1 {
+		p.add(at, "an exporter is exactly one of store, elasticsearch, otlp and remote_write; this one has %d", kinds)
+	}
+	e.checkExemplars(at, p)
+	if slices.Contains(ownCursors, e.Name) {
 		p.add(at, "exporter name %q is taken by braid itself", e.Name)
 	}
 	if e.Name == "" || strings.ContainsFunc(e.Name, notInName) {
 		p.add(at, "exporter name %q: letters, digits, - and _ are expected", e.Name)
+	}
+}
+
+// ownCursors are the names under which braid itself keeps places in the queue.
+var ownCursors = []string{"observe", "decide", "unexported"}
+
+func (e *Exporter) checkExemplars(at int, p *Problems) {
+	switch {
+	case e.Exemplars == "":
+		e.Exemplars = "verified"
+	case e.Store == nil && e.RemoteWrite.IsZero():
+		p.add(at, "exemplars is a key of exporters that take samples: store and remote_write")
+	case e.Exemplars != "verified" && e.Exemplars != "passthrough" && e.Exemplars != "off":
+		p.add(at, "exemplars %q is unknown: verified, passthrough or off", e.Exemplars)
+	}
+}
+
+func (s *SpanMetrics) check(root *yaml.Node, p *Problems) {
+	if s.Interval == 0 {
+		s.Interval = Duration(15 * time.Second)
+	}
+	switch s.Histograms {
+	case "":
+		s.Histograms = "classic"
+	case "classic", "native", "both":
+	default:
+		p.add(lineOf(root, "span_metrics", "histograms"), "histograms %q is unknown: classic, native or both", s.Histograms)
+	}
+}
+
+// check fills in defaults and reports what cannot be.
+func (o *OTLP) check(at int, p *Problems) {
+	checkURL(o.URL, at, "otlp.url", p)
+	if o.Compression == "" {
+		o.Compression = "gzip"
+	}
+	if o.Compression != "gzip" && o.Compression != "zstd" && o.Compression != "none" {
+		p.add(at, "otlp.compression %q is unknown: gzip, zstd or none", o.Compression)
+	}
+	if len(o.Signals) == 0 {
+		o.Signals = []string{"spans"}
+	}
+	for i, s := range o.Signals {
+		if s != "spans" && s != "logs" || slices.Contains(o.Signals[:i], s) {
+			p.add(at, "otlp.signals are spans and logs, each once; not %q", s)
+		}
 	}
 }
 
