@@ -16,7 +16,15 @@ type DeciderOptions struct {
 	Registerer prometheus.Registerer // nil: unregistered
 	Index      *Index                // with the rules and windows
 	Verdicts   *Verdicts
+	// KeepAll counts what the rules say and keeps every trace all the same.
+	KeepAll bool
+	// Readers are the receive times up to which those have come that ask [Decider.Dropped]. What they have not passed is
+	// remembered, an hour at most; without any, for as long as a trace lasts.
+	Readers []func() int64
 }
+
+// longestMemory is how far behind the decider a reader may be and still be told what was dropped.
+const longestMemory = int64(time.Hour)
 
 // A Decider decides once of every trace, at its first span, whether it is kept, and appends those to the verdict log.
 //
@@ -29,6 +37,9 @@ type Decider struct {
 	index    *Index
 	rules    *Rules
 	verdicts *Verdicts
+	keepAll  bool
+	readers  []func() int64
+	lines    *LateLines // nil: nobody has asked for it
 
 	mu       sync.RWMutex
 	seen     seen
@@ -56,7 +67,7 @@ type DeciderCounts struct {
 func NewDecider(o DeciderOptions) *Decider {
 	x := o.Index
 	d := &Decider{
-		index: x, rules: x.rules, verdicts: o.Verdicts,
+		index: x, rules: x.rules, verdicts: o.Verdicts, keepAll: o.KeepAll, readers: o.Readers,
 		seen: seen{life: x.wait + x.late, part: x.part},
 	}
 	d.counts = d.newCounts()
@@ -74,6 +85,23 @@ func (d *Decider) newCounts() DeciderCounts {
 // Hold is for how long its cursor has to hold frames.
 func (d *Decider) Hold() time.Duration { return time.Duration(d.seen.hold()) }
 
+// Lines returns the observer of the lane of logs that counts the error lines which came too late. decided is the receive
+// time up to which all traces are decided: the watermark of the decider's delivery. It may be called once, before the
+// decider is collected.
+func (d *Decider) Lines(decided func() int64) *LateLines {
+	d.lines = &LateLines{d: d, decided: decided}
+	return d.lines
+}
+
+// expire forgets what neither a span received then nor a reader asks for.
+func (d *Decider) expire(received int64) {
+	low := received
+	for _, r := range d.readers {
+		low = min(low, max(r(), received-longestMemory))
+	}
+	d.seen.expire(low)
+}
+
 // Observe takes in what is replayed; what is not goes to Write.
 func (d *Decider) Observe(b *telemetry.Batch, replayed bool) {
 	if !replayed {
@@ -81,7 +109,7 @@ func (d *Decider) Observe(b *telemetry.Batch, replayed bool) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.seen.expire(b.ReceivedUnixNano)
+	d.expire(b.ReceivedUnixNano)
 	for i := range b.Spans {
 		if id := b.Spans[i].TraceID; !id.IsZero() {
 			d.seen.span(id, b.ReceivedUnixNano)
@@ -103,7 +131,7 @@ func (d *Decider) decide(batches []*telemetry.Batch) {
 	defer d.mu.Unlock()
 	d.replay, d.restored = false, nil
 	for _, b := range batches {
-		d.seen.expire(b.ReceivedUnixNano)
+		d.expire(b.ReceivedUnixNano)
 		c := Candidate{ReceivedUnixNano: b.ReceivedUnixNano}
 		if b.Resource != nil {
 			c.Service = b.Resource.Service
@@ -151,6 +179,8 @@ func (d *Decider) trace(c *Candidate) {
 	d.counts.Traces++
 	if kept {
 		d.counts.Kept++
+	}
+	if kept || d.keepAll {
 		d.pending = append(d.pending, Verdict{c.Trace, c.ReceivedUnixNano, held})
 	}
 	limited := uint64(0)
@@ -171,8 +201,8 @@ func (d *Decider) trace(c *Candidate) {
 	}
 }
 
-// Dropped reports whether a line or span received then belongs to a trace that was decided and is not kept. Of traces that
-// began more than Wait + Late before the decider's place it knows nothing.
+// Dropped reports whether a line or exemplar received then belongs to a trace that was decided and is not kept. Of traces
+// that began more than Wait + Late before the decider's place, and before its readers', it knows nothing.
 func (d *Decider) Dropped(id telemetry.TraceID, receivedUnixNano int64) bool {
 	d.mu.RLock()
 	known := false

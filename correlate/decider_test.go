@@ -60,16 +60,16 @@ braid_correlate_rule_traces_total{outcome="alone",rule="error"} 1
 braid_correlate_rule_traces_total{outcome="alone",rule="share"} 3
 braid_correlate_rule_traces_total{outcome="kept",rule="error"} 1
 braid_correlate_rule_traces_total{outcome="kept",rule="share"} 2
-# HELP braid_correlate_spans_late_total Spans that came when their trace had been decided: they follow its verdict.
-# TYPE braid_correlate_spans_late_total counter
-braid_correlate_spans_late_total 1
 # HELP braid_correlate_traces_total Traces decided, each once.
 # TYPE braid_correlate_traces_total counter
 braid_correlate_traces_total{verdict="dropped"} 1
 braid_correlate_traces_total{verdict="kept"} 3
+# HELP braid_links_late_total What came when its trace had been decided: spans, which follow the verdict, and error lines of traces that are not kept.
+# TYPE braid_links_late_total counter
+braid_links_late_total{kind="span"} 1
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "braid_correlate_rule_traces_total",
-		"braid_correlate_spans_late_total", "braid_correlate_traces_total"); err != nil {
+		"braid_correlate_traces_total", "braid_links_late_total"); err != nil {
 		t.Error(err)
 	}
 }

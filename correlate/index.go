@@ -160,7 +160,7 @@ func (x *Index) samples(b *telemetry.Batch) {
 	}
 	for i := range b.Samples {
 		for j := range b.Samples[i].Exemplars {
-			if id, ok := ParseTraceID(b.Samples[i].Exemplars[j].Labels.Get("trace_id")); ok {
+			if id, ok := ParseTraceID(exemplarTrace(&b.Samples[i].Exemplars[j])); ok {
 				x.mu.Lock()
 				x.add(id, x.rules.exemplars, b.ReceivedUnixNano)
 				x.mu.Unlock()

@@ -45,15 +45,39 @@ var (
 	ruleDesc   = prometheus.NewDesc("braid_correlate_rule_traces_total",
 		"Kept traces for which a rule held (kept), and traces that it alone would have kept (alone).", []string{"rule", "outcome"}, nil)
 	decidedSpansDesc = prometheus.NewDesc("braid_correlate_spans_total", "Spans that the decider has read, each once.", nil, nil)
-	lateSpansDesc    = prometheus.NewDesc("braid_correlate_spans_late_total",
-		"Spans that came when their trace had been decided: they follow its verdict.", nil, nil)
+	lateDesc         = prometheus.NewDesc("braid_links_late_total",
+		"What came when its trace had been decided: spans, which follow the verdict, and error lines of traces that are not kept.", []string{"kind"}, nil)
 	malformedDesc = prometheus.NewDesc("braid_correlate_spans_malformed_total",
 		"Spans without a trace id (dropped), without a span id, with an end before the start, or of a trace id used again.", []string{"reason"}, nil)
 )
 
+type exemplarMetrics struct {
+	outcomes *prometheus.CounterVec
+	by       [exemplarOutcomes]prometheus.Counter
+	held     prometheus.Gauge
+}
+
+func newExemplarMetrics() exemplarMetrics {
+	m := exemplarMetrics{
+		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "braid_correlate_exemplars_total",
+			Help: "Exemplars by what became of them: shipped (kept, or unlinked: without a trace), or stripped and why.",
+		}, []string{"outcome"}),
+		held: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "braid_correlate_exemplars_held", Help: "Exemplars that wait for their trace's verdict and a later sample of their series.",
+		}),
+	}
+	for i, name := range exemplarOutcomeNames {
+		m.by[i] = m.outcomes.WithLabelValues(name)
+	}
+	return m
+}
+
+func (m *exemplarMetrics) count(o exemplarOutcome) { m.by[o].Inc() }
+
 // Describe implements prometheus.Collector.
 func (d *Decider) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{tracesDesc, ruleDesc, decidedSpansDesc, lateSpansDesc, malformedDesc} {
+	for _, desc := range []*prometheus.Desc{tracesDesc, ruleDesc, decidedSpansDesc, lateDesc, malformedDesc} {
 		ch <- desc
 	}
 }
@@ -71,7 +95,10 @@ func (d *Decider) Collect(ch chan<- prometheus.Metric) {
 		counter(ruleDesc, c.RuleAlone[i], name, "alone")
 	}
 	counter(decidedSpansDesc, c.Spans)
-	counter(lateSpansDesc, c.LateSpans)
+	counter(lateDesc, c.LateSpans, "span")
+	if d.lines != nil {
+		counter(lateDesc, d.lines.settle(), "error_line")
+	}
 	counter(malformedDesc, c.NoTraceID, "no_trace_id")
 	counter(malformedDesc, c.NoSpanID, "no_span_id")
 	counter(malformedDesc, c.EndBeforeStart, "end_before_start")

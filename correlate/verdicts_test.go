@@ -262,7 +262,8 @@ func TestReadersWhileItGrows(t *testing.T) {
 		readers.Go(func() {
 			for v.Length() < 2000 {
 				if n := int(v.Length()); n > 0 {
-					if r := verdict(n - 1); !v.Kept(r.Trace, r.ReceivedUnixNano) {
+					// A reader that was away for long may find that its trace was trimmed.
+					if r := verdict(n - 1); !v.Kept(r.Trace, r.ReceivedUnixNano) && int(v.Length())-n < 1000 {
 						t.Errorf("trace %d is not there", n-1)
 					}
 				}

@@ -7,7 +7,7 @@
 // once, so that a repeat is dropped for every cursor alike. An [Observer] sees every record and cannot fail. The
 // quarantine keeps frames that could be neither decoded nor delivered.
 //
-// In: frames, by [Queue.Append] (nil means synced to disk); batches, by [Enqueue]. Out: frames as they came, by
+// In: frames, by [Queue.Append] (nil means synced to disk); batches, by [Encode]. Out: frames as they came, by
 // [Forward]; batches, by a [Delivery]. [Retry] stands before every sink and is the only place that sends again.
 //
 // The layouts on disk are in docs/format/queue.md. The package never drops what it has acknowledged without counting

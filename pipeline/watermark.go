@@ -66,6 +66,19 @@ func (d *Delivery) Watermark() int64 {
 	return d.passed.stamp - 1 // the next frame may have the same stamp
 }
 
+// Watermark returns a receive time such that every frame of the lane received up to then is committed as done: what a
+// restart, after a crash too, does not ask for again. At the end of the lane it is the queue's.
+func (c *Cursor) Watermark() int64 {
+	whole := c.q.Watermark(c.Signal())
+	end := c.lane.end() // after the queue's watermark, as in Delivery
+	c.lane.mu.Lock()
+	defer c.lane.mu.Unlock()
+	if c.committed.position >= end {
+		return whole
+	}
+	return c.committed.stamp - 1
+}
+
 // pass notes how far the delivery has come.
 func (d *Delivery) pass(at bookmark) {
 	d.mu.Lock()

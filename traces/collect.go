@@ -11,16 +11,26 @@ import (
 
 type descs struct{ calls, latency, target *prometheus.Desc }
 
-func (f *family) desc() *prometheus.Desc { return prometheus.NewDesc(f.name, f.help, f.labels, nil) }
+func (f *family) desc() *prometheus.Desc {
+	return prometheus.NewDesc(f.name, f.help, f.labels, f.constant())
+}
 
-func (r *RED) describe() {
+// constant are the labels that all series have.
+func (f *family) constant() prometheus.Labels {
+	if f.cluster == "" {
+		return nil
+	}
+	return prometheus.Labels{clusterLabel: f.cluster}
+}
+
+func (r *RED) describe(cluster string) {
 	names := redNames[:len(redNames):len(redNames)]
 	for _, a := range r.dimensions {
 		names = append(names, labelName(a))
 	}
-	r.calls = family{"traces_spanmetrics_calls_total", "Spans by service, name, kind and status.", model.MetricTypeCounter, names}
-	r.latency = family{"traces_spanmetrics_latency", "Duration of spans in seconds.", model.MetricTypeHistogram, names}
-	r.target = family{"traces_target_info", "Resources that send spans; the value is 1.", model.MetricTypeGauge, targetNames}
+	r.calls = family{"traces_spanmetrics_calls_total", "Spans by service, name, kind and status.", model.MetricTypeCounter, names, cluster}
+	r.latency = family{"traces_spanmetrics_latency", "Duration of spans in seconds.", model.MetricTypeHistogram, names, cluster}
+	r.target = family{"traces_target_info", "Resources that send spans; the value is 1.", model.MetricTypeGauge, targetNames, ""} // a target has the cluster of its resource
 	r.described = descs{r.calls.desc(), r.latency.desc(), r.target.desc()}
 }
 
@@ -29,7 +39,6 @@ func (r *RED) Describe(ch chan<- *prometheus.Desc) {
 	ch <- r.described.calls
 	ch <- r.described.latency
 	ch <- r.described.target
-	r.self.Describe(ch)
 }
 
 // Collect implements prometheus.Collector. It copies the counts first, so that a slow scrape does not hold up Observe.
@@ -51,8 +60,22 @@ func (r *RED) Collect(ch chan<- prometheus.Metric) {
 	for _, key := range known {
 		ch <- prometheus.MustNewConstMetric(r.described.target, prometheus.GaugeValue, 1, values(key, len(targetNames))...)
 	}
-	r.self.series.Set(float64(len(rows)))
-	r.self.Collect(ch)
+}
+
+// Self returns the collector of braid's own metrics about r, which are kept apart from those that are made of spans.
+func (r *RED) Self() prometheus.Collector { return redSelf{r} }
+
+type redSelf struct{ r *RED }
+
+// Describe implements prometheus.Collector.
+func (s redSelf) Describe(ch chan<- *prometheus.Desc) { s.r.self.Describe(ch) }
+
+// Collect implements prometheus.Collector.
+func (s redSelf) Collect(ch chan<- prometheus.Metric) {
+	s.r.mu.Lock()
+	s.r.self.series.Set(float64(len(s.r.series)))
+	s.r.mu.Unlock()
+	s.r.self.Collect(ch)
 }
 
 func counter(desc *prometheus.Desc, n uint64, start int64, labels []string) prometheus.Metric {

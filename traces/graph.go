@@ -21,6 +21,7 @@ type GraphOptions struct {
 	// MaxPending bounds the spans that wait; beyond it the oldest waits no longer. 0: 65,536, of 120 bytes each.
 	MaxPending int
 	// As in [Options].
+	Cluster    string
 	Histograms Histograms
 	Buckets    []float64
 }
@@ -87,11 +88,11 @@ func NewGraph(o GraphOptions) *Graph {
 	}
 	g := &Graph{
 		maxSeries: o.MaxSeries, idle: int64(o.Idle), wait: int64(o.Wait), shape: newShape(o.Histograms, o.Buckets),
-		families: newGraphFamilies(), edges: map[string]*edge{}, pending: newPending(o.MaxPending),
+		families: newGraphFamilies(o.Cluster), edges: map[string]*edge{}, pending: newPending(o.MaxPending),
 		names: map[string]string{}, self: newGraphMetrics(),
 	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(g)
+		o.Registerer.MustRegister(g, g.Self())
 	}
 	return g
 }

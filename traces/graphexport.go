@@ -17,14 +17,14 @@ type graphFamilies struct {
 	serverDesc, clientDesc              *prometheus.Desc
 }
 
-func newGraphFamilies() graphFamilies {
+func newGraphFamilies(cluster string) graphFamilies {
 	const prefix = "traces_service_graph_"
 	f := graphFamilies{
-		total:    family{prefix + "request_total", "Calls between services.", model.MetricTypeCounter, graphNames},
-		failed:   family{prefix + "request_failed_total", "Calls of which a span has the status error.", model.MetricTypeCounter, graphNames},
-		unpaired: family{prefix + "unpaired_spans_total", "Spans whose other side was not seen in time.", model.MetricTypeCounter, graphNames},
-		server:   family{prefix + "request_server_seconds", "Duration of calls as the server saw them.", model.MetricTypeHistogram, graphNames},
-		client:   family{prefix + "request_client_seconds", "Duration of calls as the client saw them.", model.MetricTypeHistogram, graphNames},
+		total:    family{prefix + "request_total", "Calls between services.", model.MetricTypeCounter, graphNames, cluster},
+		failed:   family{prefix + "request_failed_total", "Calls of which a span has the status error.", model.MetricTypeCounter, graphNames, cluster},
+		unpaired: family{prefix + "unpaired_spans_total", "Spans whose other side was not seen in time.", model.MetricTypeCounter, graphNames, cluster},
+		server:   family{prefix + "request_server_seconds", "Duration of calls as the server saw them.", model.MetricTypeHistogram, graphNames, cluster},
+		client:   family{prefix + "request_client_seconds", "Duration of calls as the client saw them.", model.MetricTypeHistogram, graphNames, cluster},
 	}
 	f.totalDesc, f.failedDesc, f.unpairedDesc = f.total.desc(), f.failed.desc(), f.unpaired.desc()
 	f.serverDesc, f.clientDesc = f.server.desc(), f.client.desc()
@@ -37,7 +37,6 @@ func (g *Graph) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{f.totalDesc, f.failedDesc, f.unpairedDesc, f.serverDesc, f.clientDesc} {
 		ch <- d
 	}
-	g.self.Describe(ch)
 }
 
 // rows copies all edges; g.mu is held.
@@ -54,7 +53,7 @@ func (g *Graph) rows() []edge {
 // Collect implements prometheus.Collector. It copies the counts first, so that a slow scrape does not hold up Observe.
 func (g *Graph) Collect(ch chan<- prometheus.Metric) {
 	g.mu.Lock()
-	rows, waiting := g.rows(), g.pending.len()
+	rows := g.rows()
 	g.mu.Unlock()
 	f := &g.families
 	for i := range rows {
@@ -74,9 +73,23 @@ func (g *Graph) Collect(ch chan<- prometheus.Metric) {
 			ch <- collected(f.clientDesc, &e.client, &g.shape, e.start, labels)
 		}
 	}
-	g.self.series.Set(float64(len(rows)))
-	g.self.pending.Set(float64(waiting))
-	g.self.Collect(ch)
+}
+
+// Self returns the collector of braid's own metrics about g, as [RED.Self] does.
+func (g *Graph) Self() prometheus.Collector { return graphSelf{g} }
+
+type graphSelf struct{ g *Graph }
+
+// Describe implements prometheus.Collector.
+func (s graphSelf) Describe(ch chan<- *prometheus.Desc) { s.g.self.Describe(ch) }
+
+// Collect implements prometheus.Collector.
+func (s graphSelf) Collect(ch chan<- prometheus.Metric) {
+	s.g.mu.Lock()
+	s.g.self.series.Set(float64(len(s.g.edges)))
+	s.g.self.pending.Set(float64(s.g.pending.len()))
+	s.g.mu.Unlock()
+	s.g.self.Collect(ch)
 }
 
 // An edgeIdentity holds the interned series of one edge; those that it has never had are nil.

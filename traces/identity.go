@@ -19,16 +19,22 @@ type family struct {
 	name, help string
 	kind       model.MetricType
 	labels     []string
+	cluster    string // label of every series; "": none
 }
+
+const clusterLabel = "cluster"
 
 // series returns the identity of one series; what is empty is no label.
 func (f *family) series(suffix, key, le string) *telemetry.Series {
-	b := labels.NewScratchBuilder(len(f.labels) + 2)
+	b := labels.NewScratchBuilder(len(f.labels) + 3)
 	b.Add(model.MetricNameLabel, f.name+suffix)
 	for i, v := range values(key, len(f.labels)) {
 		if v != "" {
 			b.Add(f.labels[i], v)
 		}
+	}
+	if f.cluster != "" {
+		b.Add(clusterLabel, f.cluster)
 	}
 	if le != "" {
 		b.Add(labels.BucketLabel, le)

@@ -144,7 +144,7 @@ var redNames = []string{"service", "span_name", "span_kind", "status_code"}
 
 // CheckDimensions says why attributes cannot be the dimensions of [Options]: each needs a label of its own.
 func CheckDimensions(attributes []string) error {
-	seen := append([]string{model.MetricNameLabel, "le"}, redNames...)
+	seen := append([]string{model.MetricNameLabel, "le", clusterLabel}, redNames...)
 	for _, a := range attributes {
 		name := labelName(a)
 		switch {

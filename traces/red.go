@@ -15,6 +15,7 @@ import (
 type Options struct {
 	Registerer prometheus.Registerer // nil: unregistered
 	MaxSeries  int                   // 0: 10,000; as many targets
+	Cluster    string                // label cluster of every series; "": none
 	// Idle is for how long, in receive time, a series without spans stays. 0: one hour.
 	Idle time.Duration
 	// Histograms is the kind of the latency; Buckets are the upper bounds of a classic one in seconds, see
@@ -89,9 +90,9 @@ func NewRED(o Options) *RED {
 		shape: newShape(o.Histograms, o.Buckets), series: map[string]*redSeries{}, targets: newTargets(), self: newREDMetrics(),
 		fallbacks: make([]telemetry.Value, len(o.Dimensions)),
 	}
-	r.describe()
+	r.describe(o.Cluster)
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(r)
+		o.Registerer.MustRegister(r, r.Self())
 	}
 	return r
 }

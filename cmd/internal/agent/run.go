@@ -52,7 +52,7 @@ func Run(ctx context.Context, cfg *config.Agent, version string, logger *slog.Lo
 	if err := tailLogs(intake, cfg, upstream.otlp, registry, logger); err != nil {
 		return err
 	}
-	if err := scrapeTargets(intake, cfg, pipeline.Enqueue(queue), registry, logger); err != nil {
+	if err := scrapeTargets(intake, cfg, pipeline.Encode(queue), registry, logger); err != nil {
 		return err
 	}
 	listeners.ServeReceivers(intake, run.NewGuard(queue, limit), cfg.Limits, registry)

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/braidhq/braid/cmd/internal/run"
 	"github.com/braidhq/braid/config"
@@ -16,41 +19,47 @@ import (
 	"github.com/braidhq/braid/traces"
 )
 
-// Until there is a decider an index entry lives for the decision wait W and the late window L.
-const (
-	decisionWait = 10 * time.Second
-	lateWindow   = 5 * time.Minute
-)
-
 // histograms are the kinds by the names that config checks.
 var histograms = map[string]traces.Histograms{"classic": traces.Classic, "native": traces.Native, "both": traces.Both}
 
 // observers are the first pass over the log: one delivery a lane, without a sink.
 type observers struct {
 	deliveries []*pipeline.Delivery
-	collectors []prometheus.Collector
+	counts     *correlate.LogCounts
+	red        *traces.RED
+	graph      *traces.Graph
+	interval   time.Duration
 }
 
-func observe(queue *pipeline.Queue, cfg *config.Aggregator, registry prometheus.Registerer, logger *slog.Logger) (*observers, error) {
-	counts := correlate.NewLogCounts(correlate.LogCountsOptions{})
-	index := correlate.NewIndex(correlate.IndexOptions{Wait: decisionWait, Late: lateWindow, Registerer: registry})
+func observe(queue *pipeline.Queue, cfg *config.Aggregator, s *sampling, logger *slog.Logger) (*observers, error) {
 	kind := histograms[cfg.SpanMetrics.Histograms]
 	if err := traces.CheckDimensions(cfg.SpanMetrics.Dimensions); err != nil {
 		return nil, fmt.Errorf("span_metrics.dimensions: %w", err)
 	}
-	red := traces.NewRED(traces.Options{MaxSeries: cfg.Limits.MaxSeries, Histograms: kind, Dimensions: cfg.SpanMetrics.Dimensions})
-	graph := traces.NewGraph(traces.GraphOptions{MaxSeries: cfg.Limits.MaxSeries, Histograms: kind})
-	o := &observers{collectors: []prometheus.Collector{counts, red, graph}}
-	for signal, list := range map[telemetry.Signal][]pipeline.Observer{
-		telemetry.Logs:  {counts, index},
-		telemetry.Spans: {red, index, graph}, // snapshots are kept in this order: what is new comes last
-	} {
-		cursor, err := queue.Cursor(signal, observeCursor, pipeline.CursorOptions{Hold: decisionWait + lateWindow})
+	o := &observers{
+		counts: correlate.NewLogCounts(correlate.LogCountsOptions{}),
+		red: traces.NewRED(traces.Options{
+			MaxSeries: cfg.Limits.MaxSeries, Cluster: cfg.Cluster, Histograms: kind, Dimensions: cfg.SpanMetrics.Dimensions,
+		}),
+		graph:    traces.NewGraph(traces.GraphOptions{MaxSeries: cfg.Limits.MaxSeries, Cluster: cfg.Cluster, Histograms: kind}),
+		interval: time.Duration(cfg.SpanMetrics.Interval),
+	}
+	// Snapshots are kept in the order of the observers: what is new comes last.
+	lists := map[telemetry.Signal][]pipeline.Observer{
+		telemetry.Logs:    {o.counts, s.index, s.decider.Lines(s.decided)},
+		telemetry.Spans:   {o.red, s.index, o.graph},
+		telemetry.Samples: {s.index},
+	}
+	for _, signal := range telemetry.Signals {
+		if !s.observes(signal) {
+			continue
+		}
+		cursor, err := queue.Cursor(signal, observeCursor, pipeline.CursorOptions{Hold: s.index.Hold(), HoldFor: s.delivery.Cursor})
 		if err != nil {
 			return nil, err
 		}
 		o.deliveries = append(o.deliveries, &pipeline.Delivery{
-			Cursor: cursor, Observers: list, MaxBodyBytes: maxBody(cfg), Logger: logger,
+			Cursor: cursor, Observers: lists[signal], MaxBodyBytes: maxBody(cfg), Logger: logger,
 		})
 	}
 	return o, nil
@@ -74,4 +83,37 @@ func (o *observers) caughtUp(ctx context.Context) bool {
 	return true
 }
 
-func (o *observers) register(registry prometheus.Registerer) { registry.MustRegister(o.collectors...) }
+// register shows what was counted: what is braid's own among its metrics, what is made of spans in spans.
+func (o *observers) register(own, spans prometheus.Registerer) {
+	own.MustRegister(o.counts, o.red.Self(), o.graph.Self())
+	spans.MustRegister(o.red, o.graph)
+}
+
+// samplesPerFrame bounds the frames of span metrics to about a megabyte before compression.
+const samplesPerFrame = 5000
+
+// export appends span metrics to the samples of queue, in every interval, until ctx ends. kept says of which traces they
+// may have exemplars.
+func (o *observers) export(ctx context.Context, queue *pipeline.Queue, kept func(telemetry.TraceID, int64) bool, logger *slog.Logger) error {
+	next := pipeline.Retry(pipeline.Encode(queue), pipeline.RetryOptions{Name: "the queue, for span metrics", Logger: logger})
+	tick := time.NewTicker(o.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now := queue.Watermark(telemetry.Spans) // the clock, which does not go back
+		for part := range slices.Chunk(append(o.red.Samples(now, kept), o.graph.Samples(now)...), samplesPerFrame) {
+			if err := next.Write(ctx, []*telemetry.Batch{{Samples: part}}); err != nil && ctx.Err() == nil {
+				logger.Error("span metrics cannot be appended to the queue", "err", err)
+			}
+		}
+	}
+}
+
+// spanMetrics serves what is made of spans, for those who would rather scrape it.
+func spanMetrics(registry *prometheus.Registry) http.Handler {
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}

@@ -15,7 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/braidhq/braid/config"
+	"github.com/braidhq/braid/correlate"
 	"github.com/braidhq/braid/exporters/elasticsearch"
+	"github.com/braidhq/braid/exporters/otlp"
 	"github.com/braidhq/braid/exporters/remotewrite"
 	"github.com/braidhq/braid/pipeline"
 	"github.com/braidhq/braid/query"
@@ -30,6 +32,8 @@ type output struct {
 	signals  []telemetry.Signal
 	sink     telemetry.Sink
 	frames   telemetry.Appender
+	// exemplars is what becomes of those of its samples: verified, passthrough or off.
+	exemplars string
 }
 
 // outputs are the aggregator's ways out, and what of them can be read.
@@ -51,6 +55,8 @@ func openOutputs(cfg *config.Aggregator, registry prometheus.Registerer, logger 
 			err = o.addStore(cfg, e, registry, logger)
 		case e.Elasticsearch != nil:
 			err = o.addElasticsearch(cfg, e, registry, logger)
+		case e.OTLP != nil:
+			err = o.addOTLP(e, registry)
 		default:
 			err = o.addRemoteWrite(e, registry)
 		}
@@ -69,7 +75,7 @@ func (o *outputs) addStore(cfg *config.Aggregator, e config.Exporter, registry p
 		return err
 	}
 	o.store, o.logs, o.traces, o.search = s, s, s, s
-	o.list = append(o.list, output{name: e.Name, optional: e.Optional, signals: telemetry.Signals[:], sink: s})
+	o.list = append(o.list, output{name: e.Name, optional: e.Optional, signals: telemetry.Signals[:], sink: s, exemplars: e.Exemplars})
 	return nil
 }
 
@@ -115,14 +121,45 @@ func (o *outputs) addRemoteWrite(e config.Exporter, registry prometheus.Register
 	if err != nil {
 		return err
 	}
-	o.list = append(o.list, output{name: e.Name, optional: e.Optional, signals: []telemetry.Signal{telemetry.Samples}, frames: exporter})
+	out := output{name: e.Name, optional: e.Optional, signals: []telemetry.Signal{telemetry.Samples}, exemplars: e.Exemplars}
+	if e.Exemplars == passthrough {
+		out.frames = exporter // unchanged, as they came
+	} else {
+		out.sink = pipeline.Encode(exporter)
+	}
+	o.list = append(o.list, out)
+	return nil
+}
+
+func (o *outputs) addOTLP(e config.Exporter, registry prometheus.Registerer) error {
+	exporter, err := otlp.New(otlp.Options{
+		URL: e.OTLP.URL, Headers: e.OTLP.Headers, Timeout: time.Duration(e.OTLP.Timeout),
+		Compression: map[string]telemetry.Compression{"gzip": telemetry.Gzip, "zstd": telemetry.Zstd, "none": telemetry.Identity}[e.OTLP.Compression],
+		Registerer:  prometheus.WrapRegistererWith(prometheus.Labels{"exporter": e.Name}, registry),
+	})
+	if err != nil {
+		return err
+	}
+	out := output{name: e.Name, optional: e.Optional, sink: exporter}
+	for _, s := range e.OTLP.Signals {
+		out.signals = append(out.signals, map[string]telemetry.Signal{"logs": telemetry.Logs, "spans": telemetry.Spans}[s])
+	}
+	o.list = append(o.list, out)
 	return nil
 }
 
 // The cursors that are no exporter's; config refuses exporters of these names.
 const (
 	observeCursor    = "observe"
+	decideCursor     = "decide"
 	unexportedCursor = "unexported"
+)
+
+// What becomes of exemplars, in the words of the configuration.
+const (
+	passthrough = "passthrough"
+	stripped    = "off"
+	verified    = "verified"
 )
 
 // unexported takes what no exporter takes. The frames it passes are counted as those of every cursor are.
@@ -143,38 +180,55 @@ func (o *outputs) addUnexported(logger *slog.Logger) {
 }
 
 // deliveries opens a cursor for every output and signal, and returns what runs each, by name.
-func (o *outputs) deliveries(queue *pipeline.Queue, cfg *config.Aggregator, logger *slog.Logger) (map[string]func(context.Context) error, error) {
+func (o *outputs) deliveries(queue *pipeline.Queue, cfg *config.Aggregator, s *sampling, registry prometheus.Registerer, logger *slog.Logger) (map[string]func(context.Context) error, error) {
 	o.addUnexported(logger)
 	parts := map[string]func(context.Context) error{}
 	for _, out := range o.list {
 		for _, signal := range out.signals {
-			cursor, err := queue.Cursor(signal, out.name, pipeline.CursorOptions{Optional: out.optional})
+			options := pipeline.CursorOptions{Optional: out.optional}
+			var exemplars *correlate.Exemplars
+			if signal == telemetry.Samples && out.sink != nil && out.exemplars == verified {
+				exemplars = s.exemplars(prometheus.WrapRegistererWith(prometheus.Labels{"exporter": out.name}, registry))
+				options.Hold = exemplars.Hold()
+			}
+			cursor, err := queue.Cursor(signal, out.name, options)
 			if err != nil {
 				return nil, err
 			}
-			part := (&pipeline.Delivery{Cursor: cursor, Sink: out.sink, MaxBodyBytes: maxBody(cfg), Logger: logger}).Run
 			if out.frames != nil {
-				part = func(ctx context.Context) error {
+				parts[deliveryName(out.name, signal)] = func(ctx context.Context) error {
 					return pipeline.Forward(ctx, cursor, out.frames, pipeline.ForwardOptions{Logger: logger})
 				}
+				continue
 			}
-			parts[deliveryName(out.name, signal)] = part
+			d := &pipeline.Delivery{Cursor: cursor, Sink: out.sink, MaxBodyBytes: maxBody(cfg), Logger: logger}
+			switch {
+			case signal == telemetry.Spans:
+				s.spans(d)
+			case signal == telemetry.Logs && cfg.Logs.FollowTrace() && s.drops():
+				s.lines(d)
+			case exemplars != nil:
+				s.verify(d, exemplars)
+			case signal == telemetry.Samples && out.exemplars == stripped:
+				d.Stages = append(d.Stages, correlate.StripExemplars)
+			}
+			parts[deliveryName(out.name, signal)] = d.Run
 		}
 	}
-	return parts, o.letGo(queue, logger)
+	return parts, o.letGo(queue, s, logger)
 }
 
 // letGo looks at the places that earlier runs kept in the queue and this one does not: what no exporter took is
 // forgotten, an exporter that is gone from the configuration keeps its place as long as there is room.
-func (o *outputs) letGo(queue *pipeline.Queue, logger *slog.Logger) error {
+func (o *outputs) letGo(queue *pipeline.Queue, s *sampling, logger *slog.Logger) error {
 	for _, signal := range telemetry.Signals {
 		for _, name := range queue.Cursors(signal) {
-			used := name == observeCursor || slices.ContainsFunc(o.list, func(out output) bool {
+			used := name == observeCursor && s.observes(signal) || name == decideCursor || slices.ContainsFunc(o.list, func(out output) bool {
 				return out.name == name && slices.Contains(out.signals, signal)
 			})
 			switch {
 			case used:
-			case name == unexportedCursor:
+			case name == unexportedCursor || name == observeCursor:
 				if err := queue.Forget(signal, name); err != nil {
 					return err
 				}

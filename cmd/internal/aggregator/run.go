@@ -18,7 +18,7 @@ import (
 // Run runs the aggregator until ctx ends, then stops it in order: intake, answers, deliveries, queue.
 func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *slog.Logger) (err error) {
 	limit := run.LimitMemory()
-	registry, state := run.NewRegistry(version), &run.State{}
+	registry, spans, state := run.NewRegistry(version), prometheus.NewRegistry(), &run.State{}
 	listeners, err := run.OpenListeners(cfg.Receivers, cfg.Web)
 	if err != nil {
 		return err
@@ -36,11 +36,15 @@ func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *sl
 		return err
 	}
 	defer func() { err = errors.Join(err, outputs.close()) }()
-	observers, err := observe(queue, cfg, registry, logger)
+	sampling, err := openSampling(queue, cfg, registry, logger)
 	if err != nil {
 		return err
 	}
-	deliveries, err := outputs.deliveries(queue, cfg, logger)
+	observers, err := observe(queue, cfg, sampling, logger)
+	if err != nil {
+		return err
+	}
+	deliveries, err := outputs.deliveries(queue, cfg, sampling, registry, logger)
 	if err != nil {
 		return err
 	}
@@ -48,21 +52,22 @@ func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *sl
 	group := run.NewGroup()
 	delivering := group.Stage()
 	observers.start(delivering)
+	sampling.start(delivering, observers, logger)
 	delivering.Go("exporters", func(ctx context.Context) error {
 		if !observers.caughtUp(ctx) {
 			return nil
 		}
 		// Nothing leaves, counts and ready included, before what is counted is whole again.
-		observers.register(registry)
+		observers.register(registry, spans)
 		state.SetReady(true)
 		logger.Info("ready", "exporters", len(cfg.Exporters))
 		for name, d := range deliveries {
 			delivering.Go(name, d)
 		}
-		return nil
+		return observers.export(ctx, queue, sampling.verdicts.Kept, logger)
 	})
 	answering := group.Stage()
-	listeners.ServeWeb(answering, webHandler(registry, state, outputs))
+	listeners.ServeWeb(answering, webHandler(registry, spans, state, outputs))
 	intake := group.Stage()
 	listeners.ServeReceivers(intake, run.NewGuard(queue, limit), cfg.Limits, registry)
 	logger.Info("started", "version", version, "http", listeners.HTTPAddr(), "grpc", listeners.GRPCAddr(), "web", listeners.WebAddr())
@@ -72,8 +77,9 @@ func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *sl
 }
 
 // webHandler serves the query API beside metrics and health.
-func webHandler(registry *prometheus.Registry, state *run.State, o *outputs) http.Handler {
+func webHandler(registry, spans *prometheus.Registry, state *run.State, o *outputs) http.Handler {
 	mux := run.Mux(registry, state)
+	mux.Handle("GET /metrics/spans", spanMetrics(spans))
 	api := o.query(registry)
 	mux.Handle("/api/v1/", api)
 	mux.Handle("/jaeger/", api)

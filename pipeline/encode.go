@@ -10,12 +10,12 @@ import (
 	"github.com/braidhq/braid/wire/remotewrite"
 )
 
-// Enqueue returns a sink that encodes batches into one frame per signal (OTLP in zstd, remote-write 2.0 in snappy) and
-// appends them to q. It may be used concurrently. Its errors are those of [Queue.Append].
-func Enqueue(q *Queue) telemetry.Sink { return &enqueue{q: q} }
+// Encode returns a sink that encodes batches into one frame per tenant and signal (OTLP in zstd, remote-write 2.0 in
+// snappy) and appends them to next. It may be used concurrently. Its errors are those of next.
+func Encode(next telemetry.Appender) telemetry.Sink { return &encode{next: next} }
 
-type enqueue struct {
-	q       *Queue
+type encode struct {
+	next    telemetry.Appender
 	scratch sync.Pool // *encodings
 }
 
@@ -23,6 +23,7 @@ type enqueue struct {
 type encodings struct {
 	logs, spans []*telemetry.Batch
 	samples     []telemetry.Sample
+	received    int64 // the newest receive time, if there is one
 	tables      remotewrite.Encoder
 	raw         []byte
 	bodies      [len(telemetry.Signals)][]byte
@@ -30,7 +31,7 @@ type encodings struct {
 }
 
 // Write implements [telemetry.Sink].
-func (e *enqueue) Write(ctx context.Context, batches []*telemetry.Batch) error {
+func (e *encode) Write(ctx context.Context, batches []*telemetry.Batch) error {
 	s, ok := e.scratch.Get().(*encodings)
 	if !ok {
 		s = &encodings{}
@@ -39,12 +40,25 @@ func (e *enqueue) Write(ctx context.Context, batches []*telemetry.Batch) error {
 		s.release()
 		e.scratch.Put(s)
 	}()
-	s.encode(batches)
-	return e.q.Append(ctx, s.frames)
+	for len(batches) > 0 {
+		// Neighbours of one tenant, which is nearly always all of them.
+		n := 1
+		for n < len(batches) && batches[n].Tenant == batches[0].Tenant {
+			n++
+		}
+		s.release()
+		s.encode(batches[:n])
+		if err := e.next.Append(ctx, s.frames); err != nil {
+			return err
+		}
+		batches = batches[n:]
+	}
+	return nil
 }
 
 func (s *encodings) encode(batches []*telemetry.Batch) {
 	for _, b := range batches {
+		s.received = max(s.received, b.ReceivedUnixNano)
 		if len(b.Logs) > 0 {
 			s.logs = append(s.logs, b)
 		}
@@ -65,19 +79,23 @@ func (s *encodings) encode(batches []*telemetry.Batch) {
 		s.raw = s.tables.AppendV2(s.raw[:0], s.samples)
 		s.add(telemetry.Samples, telemetry.RemoteWrite2, telemetry.Snappy)
 	}
+	for i := range s.frames {
+		s.frames[i].Tenant = batches[0].Tenant
+	}
 }
 
 func (s *encodings) add(signal telemetry.Signal, e telemetry.Encoding, c telemetry.Compression) {
 	body := &s.bodies[laneIndex(signal)]
 	*body = compression.Compress((*body)[:0], s.raw, c)
-	s.frames = append(s.frames, telemetry.Frame{Signal: signal, Encoding: e, Compression: c, Body: *body})
+	s.frames = append(s.frames, telemetry.Frame{Signal: signal, Encoding: e, Compression: c, Body: *body, ReceivedUnixNano: s.received})
 }
 
-// release lets go of what was lent; the queue is done with the bodies when Append has returned.
+// release lets go of what was lent; next is done with the bodies when Append has returned.
 func (s *encodings) release() {
 	clear(s.logs)
 	clear(s.spans)
 	clear(s.samples)
 	clear(s.frames)
+	s.received = 0
 	s.logs, s.spans, s.samples, s.frames = s.logs[:0], s.spans[:0], s.samples[:0], s.frames[:0]
 }

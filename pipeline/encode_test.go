@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -14,7 +16,7 @@ import (
 	"github.com/braidhq/braid/telemetry/telemetrytest"
 )
 
-func TestEnqueueIsASink(t *testing.T) {
+func TestEncodeIsASink(t *testing.T) {
 	telemetrytest.RunSink(t, func(t *testing.T) telemetrytest.Fixture {
 		fsys := disk.NewMem()
 		q := open(t, fsys)
@@ -26,7 +28,7 @@ func TestEnqueueIsASink(t *testing.T) {
 			return nil
 		})
 		return telemetrytest.Fixture{
-			Sink: Enqueue(q),
+			Sink: Encode(q),
 			Fail: broken.Store,
 			Stored: func(t *testing.T) []string {
 				sink := &storing{}
@@ -44,7 +46,7 @@ func TestEnqueueIsASink(t *testing.T) {
 	})
 }
 
-func TestEnqueueMakesOneFrameASignal(t *testing.T) {
+func TestEncodeMakesOneFrameASignal(t *testing.T) {
 	q := open(t, disk.NewMem())
 	series := &telemetry.Series{Labels: labels.FromStrings("__name__", "up")}
 	batches := []*telemetry.Batch{
@@ -54,7 +56,7 @@ func TestEnqueueMakesOneFrameASignal(t *testing.T) {
 		{Samples: []telemetry.Sample{{Series: series, UnixMilli: 6, Value: 2}}},
 		plainLines("b"),
 	}
-	if err := Enqueue(q).Write(t.Context(), batches); err != nil {
+	if err := Encode(q).Write(t.Context(), batches); err != nil {
 		t.Fatal(err)
 	}
 	records := map[telemetry.Signal]int{}
@@ -87,6 +89,40 @@ func TestEnqueueMakesOneFrameASignal(t *testing.T) {
 		t.Errorf("got %v records", records)
 	}
 }
+
+func TestEncodeKeepsTenantsApart(t *testing.T) {
+	of := func(tenant, text string, received int64) *telemetry.Batch {
+		b := plainLines(text)
+		b.Tenant, b.ReceivedUnixNano = tenant, received
+		return b
+	}
+	var got []string
+	next := appenderFunc(func(frames []telemetry.Frame) error {
+		for _, f := range frames {
+			d := &decoder{}
+			batches, _, err := d.decode(&f, telemetry.QueueID{}, 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range batches {
+				for _, l := range b.Logs {
+					got = append(got, fmt.Sprintf("%s %s %d", f.Tenant, l.Body, f.ReceivedUnixNano))
+				}
+			}
+		}
+		return nil
+	})
+	if err := Encode(next).Write(t.Context(), []*telemetry.Batch{of("a", "1", 5), of("a", "2", 7), of("b", "3", 6), of("", "4", 8)}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a 1 7", "a 2 7", "b 3 6", " 4 8"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+type appenderFunc func([]telemetry.Frame) error
+
+func (f appenderFunc) Append(_ context.Context, frames []telemetry.Frame) error { return f(frames) }
 
 type sinkFunc func([]*telemetry.Batch) error
 

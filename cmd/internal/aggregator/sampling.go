@@ -1,0 +1,201 @@
+package aggregator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/braidhq/braid/cmd/internal/run"
+	"github.com/braidhq/braid/config"
+	"github.com/braidhq/braid/correlate"
+	"github.com/braidhq/braid/pipeline"
+	"github.com/braidhq/braid/telemetry"
+)
+
+// Where nothing is sampled every trace is kept, and verdicts only say which traces there are: exemplars ask for that.
+const (
+	defaultWait = 10 * time.Second
+	defaultLate = 5 * time.Minute
+	trimEvery   = 10 * time.Second
+	// spanMetricsMemory is for how long span metrics ask whether a trace is kept: their candidates' hold and an interval.
+	spanMetricsMemory = 5 * time.Minute
+)
+
+// sampling is what decides on traces, and its cursor.
+type sampling struct {
+	cfg      *config.Sampling // nil: all are kept
+	wait     time.Duration
+	rules    *correlate.Rules
+	verdicts *correlate.Verdicts
+	index    *correlate.Index
+	decider  *correlate.Decider
+	delivery *pipeline.Delivery
+	pins     bool               // exemplars keep traces
+	readers  []*pipeline.Cursor // of exporters that ask for verdicts
+	follow   []*pipeline.Cursor // of these, those that ask for what was dropped
+}
+
+func openSampling(queue *pipeline.Queue, cfg *config.Aggregator, registry prometheus.Registerer, logger *slog.Logger) (*sampling, error) {
+	s := &sampling{cfg: cfg.Sampling, wait: defaultWait}
+	late, maxTraces := defaultLate, 0
+	root := correlate.Rule{Kind: correlate.RuleAlways, Name: "always"}
+	if c := cfg.Sampling; c != nil {
+		s.wait, late, maxTraces = time.Duration(c.Wait), time.Duration(c.Late), c.MaxTraces
+		root = samplingRules(c)
+		s.pins = enabled(c.Exemplars)
+	}
+	var err error
+	if s.rules, err = correlate.NewRules(root); err != nil {
+		return nil, err
+	}
+	s.verdicts, err = correlate.OpenVerdicts(correlate.VerdictsOptions{
+		Dir: filepath.Join(cfg.DataDir, "verdicts"), Wait: s.wait, Late: late, Registerer: registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.index = correlate.NewIndex(correlate.IndexOptions{
+		Rules: s.rules, Wait: s.wait, Late: late, MaxEntries: maxTraces, Registerer: registry,
+		Watermarks: []func() int64{s.decided},
+	})
+	decider := correlate.DeciderOptions{
+		Index: s.index, Verdicts: s.verdicts, KeepAll: cfg.Sampling != nil && cfg.Sampling.DryRun, Registerer: registry,
+	}
+	if cfg.Logs.FollowTrace() {
+		decider.Readers = []func() int64{s.followed}
+	}
+	s.decider = correlate.NewDecider(decider)
+	cursor, err := queue.Cursor(telemetry.Spans, decideCursor, pipeline.CursorOptions{Hold: s.decider.Hold()})
+	if err != nil {
+		return nil, err
+	}
+	s.delivery = &pipeline.Delivery{
+		Cursor: cursor, Sink: s.decider, Observers: []pipeline.Observer{s.decider}, MaxBodyBytes: maxBody(cfg), Logger: logger,
+	}
+	return s, nil
+}
+
+// decided is the receive time up to which every trace is decided.
+func (s *sampling) decided() int64 { return s.delivery.Watermark() }
+
+// followed is how far those have come that ask what was dropped.
+func (s *sampling) followed() int64 { return slowest(s.follow, s.decided()) }
+
+// slowest returns the least watermark of cursors, otherwise if there are none.
+func slowest(cursors []*pipeline.Cursor, otherwise int64) int64 {
+	low := otherwise
+	for _, c := range cursors {
+		low = min(low, c.Watermark())
+	}
+	return low
+}
+
+// observes reports whether every record of a signal is looked at before it is shipped.
+func (s *sampling) observes(signal telemetry.Signal) bool {
+	return signal != telemetry.Samples || s.pins
+}
+
+// drops reports whether spans wait for verdicts, and are dropped by them.
+func (s *sampling) drops() bool { return s.cfg != nil && !s.cfg.DryRun }
+
+// start runs the decider behind the observers, and lets go of verdicts that nobody asks for any more.
+func (s *sampling) start(stage *run.Stage, observers *observers, logger *slog.Logger) {
+	if s.cfg != nil {
+		var watermarks []func() int64
+		for _, d := range observers.deliveries {
+			watermarks = append(watermarks, d.Watermark)
+		}
+		s.delivery.Gate = pipeline.Behind(s.wait, watermarks...)
+	}
+	stage.Go("decider", s.delivery.Run)
+	stage.Go("verdicts", func(ctx context.Context) error {
+		tick := time.NewTicker(trimEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return s.verdicts.Close()
+			case <-tick.C:
+			}
+			before := slowest(s.readers, s.decided())
+			if err := s.verdicts.Trim(min(before, s.decided()-int64(spanMetricsMemory))); err != nil {
+				logger.Warn("the verdict log keeps what could go", "err", err)
+			}
+		}
+	})
+}
+
+// spans makes d one of kept spans only.
+func (s *sampling) spans(d *pipeline.Delivery) {
+	if !s.drops() {
+		return
+	}
+	s.readers = append(s.readers, d.Cursor)
+	d.Gate = pipeline.Behind(0, s.decided)
+	d.Stages = append(d.Stages, s.verdicts.KeepSpans)
+}
+
+// lines makes d follow the traces' sampling.
+func (s *sampling) lines(d *pipeline.Delivery) {
+	s.readers, s.follow = append(s.readers, d.Cursor), append(s.follow, d.Cursor)
+	d.Gate = pipeline.Behind(s.wait, s.decided)
+	d.Stages = append(d.Stages, s.decider.FollowTrace)
+}
+
+// exemplars returns what lets only those pass whose trace is kept.
+func (s *sampling) exemplars(registry prometheus.Registerer) *correlate.Exemplars {
+	return correlate.NewExemplars(correlate.ExemplarsOptions{Registerer: registry, Decider: s.decider, Decided: s.decided})
+}
+
+// verify makes d let only those exemplars pass whose trace is kept.
+func (s *sampling) verify(d *pipeline.Delivery, e *correlate.Exemplars) {
+	s.readers = append(s.readers, d.Cursor)
+	d.Observers = append(d.Observers, e)
+	d.Stages = append(d.Stages, e.Stage)
+}
+
+func enabled(option *bool) bool { return option == nil || *option }
+
+// samplingRules are the configuration's, and those that are there by themselves.
+func samplingRules(c *config.Sampling) correlate.Rule {
+	root := correlate.Rule{Kind: correlate.RuleAny}
+	if enabled(c.ErrorLines) {
+		root.Rules = append(root.Rules, correlate.Rule{Kind: correlate.RuleErrorLine, Name: config.ErrorLinesRule})
+	}
+	if enabled(c.Exemplars) {
+		root.Rules = append(root.Rules, correlate.Rule{Kind: correlate.RuleExemplar, Name: config.ExemplarsRule})
+	}
+	root.Rules = append(root.Rules, rulesOf(c.Keep)...)
+	return root
+}
+
+var ruleKinds = map[string]correlate.RuleKind{
+	"error": correlate.RuleError, "slow": correlate.RuleSlow, "error_line": correlate.RuleErrorLine, "exemplar": correlate.RuleExemplar,
+	"attribute": correlate.RuleAttribute, "share": correlate.RuleShare, "always": correlate.RuleAlways, "never": correlate.RuleNever,
+}
+
+func rulesOf(list []config.SamplingRule) (rules []correlate.Rule) {
+	for i := range list {
+		r := &list[i]
+		switch {
+		case len(r.Any) > 0:
+			rules = append(rules, correlate.Rule{Kind: correlate.RuleAny, Rules: rulesOf(r.Any)})
+		case len(r.All) > 0:
+			rules = append(rules, correlate.Rule{Kind: correlate.RuleAll, Rules: rulesOf(r.All)})
+		default:
+			kind, known := ruleKinds[r.Type]
+			if !known {
+				panic(fmt.Sprintf("BUG: the configuration has let through a rule of type %q", r.Type))
+			}
+			rules = append(rules, correlate.Rule{
+				Kind: kind, Name: r.Name, Above: time.Duration(r.Above), Quantile: r.Quantile, Key: r.Key, Values: r.Values,
+				Traces: r.Traces, Per: time.Duration(r.Per), Probability: r.Probability,
+			})
+		}
+	}
+	return rules
+}

@@ -1,0 +1,261 @@
+package correlate
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/value"
+
+	"github.com/braidhq/braid/telemetry"
+)
+
+// ExemplarsOptions of [Exemplars].
+type ExemplarsOptions struct {
+	Registerer prometheus.Registerer // nil: unregistered
+	Decider    *Decider
+	// Decided is the receive time up to which all traces are decided: the watermark of the decider's delivery.
+	Decided func() int64
+	MaxHeld int // exemplars that wait at once. 0: 100,000
+}
+
+const defaultMaxHeld = 100_000
+
+// Exemplars is a stage of one exporter of samples that lets an exemplar pass only if its trace is kept. Samples do not wait:
+// an exemplar whose trace is not decided yet is taken off its sample and rides on a later one of the same series, in order.
+// (Sending it alone was rejected: a receiver of remote-write 2.0 refuses a series without samples. Holding the sample back
+// with it was rejected, too: alerts would be late by twice the decision wait.)
+//
+// It is an observer of the same cursor, which holds [Exemplars.Hold], so that what waits is taken in again by replay. A
+// crash may send an exemplar twice; stores know it by its time.
+type Exemplars struct {
+	d       *Decider
+	decided func() int64
+	max     int
+
+	mu      sync.Mutex
+	waiting map[string]*waitingExemplars // by the bytes of the series' labels
+	held    int
+	swept   int64
+	key     []byte
+	self    exemplarMetrics
+}
+
+// waitingExemplars are those of one series, in the order in which they came.
+type waitingExemplars struct{ list []waitingExemplar }
+
+type waitingExemplar struct {
+	exemplar.Exemplar
+	trace    telemetry.TraceID
+	received int64
+}
+
+// NewExemplars returns an Exemplars with nothing waiting.
+func NewExemplars(o ExemplarsOptions) *Exemplars {
+	if o.MaxHeld <= 0 {
+		o.MaxHeld = defaultMaxHeld
+	}
+	e := &Exemplars{
+		d: o.Decider, decided: o.Decided, max: o.MaxHeld, waiting: map[string]*waitingExemplars{}, self: newExemplarMetrics(),
+	}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(e.self.outcomes, e.self.held)
+	}
+	return e
+}
+
+// Hold is for how long the exporter's cursor has to hold frames: an exemplar waits for its verdict and for the next sample.
+func (e *Exemplars) Hold() time.Duration { return time.Duration(2*e.d.index.wait) + time.Minute }
+
+// An exemplarOutcome says what became of an exemplar.
+type exemplarOutcome int
+
+const (
+	exemplarKept       exemplarOutcome = iota // shipped: its trace is kept
+	exemplarUnlinked                          // shipped: it names no trace
+	exemplarDropped                           // its trace is not kept
+	exemplarUnknown                           // its trace has shown no span in time
+	exemplarExpired                           // older than any verdict that is remembered: it was scraped again and again
+	exemplarInvalid                           // its trace id is none
+	exemplarRepeated                          // the same waits already
+	exemplarOverflow                          // too many were waiting
+	exemplarUnattached                        // its series had no further sample
+	exemplarOutcomes
+	exemplarWaits // none of the above: not decided yet
+)
+
+var exemplarOutcomeNames = [exemplarOutcomes]string{
+	"kept", "unlinked", "dropped", "unknown", "expired", "invalid", "repeated", "overflow", "unattached",
+}
+
+// judge says what becomes of an exemplar now.
+func (e *Exemplars) judge(x *exemplar.Exemplar, received, decided int64) (telemetry.TraceID, exemplarOutcome) {
+	text := exemplarTrace(x)
+	if text == "" {
+		return telemetry.TraceID{}, exemplarUnlinked
+	}
+	id, ok := ParseTraceID(text)
+	if !ok || id.IsZero() {
+		return id, exemplarInvalid
+	}
+	switch {
+	case e.d.verdicts.KeptLine(id, received):
+		return id, exemplarKept
+	case x.HasTs && x.Ts < (received-e.d.seen.life)/int64(time.Millisecond):
+		return id, exemplarExpired
+	case decided < received+e.d.index.wait:
+		return id, exemplarWaits
+	case e.d.Dropped(id, received):
+		return id, exemplarDropped
+	}
+	return id, exemplarUnknown
+}
+
+// Stage lets pass what may, takes off what may not, and attaches what has waited.
+func (e *Exemplars) Stage(b *telemetry.Batch) {
+	decided := e.decided()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sweep(b.ReceivedUnixNano)
+	for i := range b.Samples {
+		s := &b.Samples[i]
+		if len(s.Exemplars) == 0 && e.held == 0 {
+			continue
+		}
+		e.key = s.Series.Labels.Bytes(e.key)
+		w := e.waiting[string(e.key)]
+		if w == nil {
+			e.pass(s, b.ReceivedUnixNano, decided)
+			continue
+		}
+		// Some of the series wait: the new ones queue up behind them, and the first go as far as they are decided.
+		e.hold(w, s.Exemplars, b.ReceivedUnixNano, decided)
+		if s.Exemplars = s.Exemplars[:0]; !value.IsStaleNaN(s.Value) {
+			e.attach(w, s, decided)
+		}
+	}
+}
+
+// pass judges the exemplars of a series of which none waits. Those behind one that waits wait, too.
+func (e *Exemplars) pass(s *telemetry.Sample, received, decided int64) {
+	kept := s.Exemplars[:0]
+	for i := range s.Exemplars {
+		x := &s.Exemplars[i]
+		_, outcome := e.judge(x, received, decided)
+		if outcome == exemplarWaits {
+			w := &waitingExemplars{}
+			e.waiting[string(e.key)] = w
+			e.hold(w, s.Exemplars[i:], received, decided)
+			break
+		}
+		e.self.count(outcome)
+		if outcome <= exemplarUnlinked {
+			kept = append(kept, *x)
+		}
+	}
+	s.Exemplars = kept
+}
+
+// hold appends copies of exemplars to what waits. The labels are lent.
+func (e *Exemplars) hold(w *waitingExemplars, exemplars []exemplar.Exemplar, received, decided int64) {
+	for i := range exemplars {
+		x := &exemplars[i]
+		if n := len(w.list); n > 0 && w.list[n-1].Exemplar.Equals(*x) {
+			e.self.count(exemplarRepeated)
+			continue
+		}
+		id, outcome := e.judge(x, received, decided)
+		if outcome == exemplarWaits && e.held >= e.max {
+			outcome = exemplarOverflow
+		}
+		if outcome > exemplarUnlinked && outcome != exemplarWaits {
+			e.self.count(outcome)
+			continue
+		}
+		copied := *x
+		copied.Labels = x.Labels.Copy()
+		w.list = append(w.list, waitingExemplar{copied, id, received})
+		e.held++
+	}
+	e.self.held.Set(float64(e.held))
+}
+
+// attach moves to s what is decided, from the first on, and forgets the series if nothing is left.
+func (e *Exemplars) attach(w *waitingExemplars, s *telemetry.Sample, decided int64) {
+	n := 0
+	for ; n < len(w.list); n++ {
+		x := &w.list[n]
+		_, outcome := e.judge(&x.Exemplar, x.received, decided)
+		if outcome == exemplarWaits {
+			break
+		}
+		e.self.count(outcome)
+		if outcome <= exemplarUnlinked {
+			s.Exemplars = append(s.Exemplars, x.Exemplar)
+		}
+	}
+	e.held -= n
+	e.self.held.Set(float64(e.held))
+	if w.list = w.list[n:]; len(w.list) == 0 {
+		delete(e.waiting, string(e.key))
+	}
+}
+
+// sweep lets go of what waits for a sample that does not come, looking once in a quarter of its time.
+func (e *Exemplars) sweep(received int64) {
+	limit := int64(e.Hold())
+	if received-e.swept < limit/4 {
+		return
+	}
+	e.swept = received
+	for key, w := range e.waiting {
+		n := 0
+		for n < len(w.list) && w.list[n].received < received-limit {
+			e.self.count(exemplarUnattached)
+			n++
+		}
+		e.held -= n
+		if w.list = w.list[n:]; len(w.list) == 0 {
+			delete(e.waiting, key)
+		}
+	}
+	e.self.held.Set(float64(e.held))
+}
+
+// Observe takes in again what may have been waiting when the process ended.
+func (e *Exemplars) Observe(b *telemetry.Batch, replayed bool) {
+	if !replayed {
+		return
+	}
+	decided := e.decided()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range b.Samples {
+		s := &b.Samples[i]
+		if len(s.Exemplars) == 0 {
+			continue
+		}
+		e.key = s.Series.Labels.Bytes(e.key)
+		w := e.waiting[string(e.key)]
+		if w == nil {
+			w = &waitingExemplars{}
+			e.waiting[string(e.key)] = w
+		}
+		e.hold(w, s.Exemplars, b.ReceivedUnixNano, decided)
+	}
+}
+
+// Snapshot returns nothing: what waits is taken in again by replay.
+func (e *Exemplars) Snapshot() []byte { return nil }
+
+// Restore takes the empty snapshot, and ignores another.
+func (e *Exemplars) Restore([]byte) error { return nil }
+
+// exemplarTrace returns the text of the trace id that an exemplar names, "" if it names none.
+func exemplarTrace(x *exemplar.Exemplar) string {
+	if id := x.Labels.Get("trace_id"); id != "" {
+		return id
+	}
+	return x.Labels.Get("traceID")
+}
