@@ -104,10 +104,10 @@ func (e *Exemplars) judge(x *exemplar.Exemplar, received, decided int64) (teleme
 		return id, exemplarKept
 	case x.HasTs && x.Ts < (received-e.d.seen.life)/int64(time.Millisecond):
 		return id, exemplarExpired
-	case decided < received+e.d.index.wait:
-		return id, exemplarWaits
 	case e.d.Dropped(id, received):
 		return id, exemplarDropped
+	case decided < received+e.d.index.wait:
+		return id, exemplarWaits
 	}
 	return id, exemplarUnknown
 }
