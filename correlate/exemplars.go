@@ -14,10 +14,14 @@ import (
 // ExemplarsOptions of [Exemplars].
 type ExemplarsOptions struct {
 	Registerer prometheus.Registerer // nil: unregistered
-	Decider    *Decider
-	// Decided is the receive time up to which all traces are decided: the watermark of the decider's delivery.
+	// Kept and Dropped say of what was received then whether its trace is kept, or is known not to be: a verdict log's
+	// KeptLine and a decider's Dropped, or those of [Traces].
+	Kept, Dropped func(id telemetry.TraceID, receivedUnixNano int64) bool
+	// Decided is the receive time up to which all traces are decided.
 	Decided func() int64
-	MaxHeld int // exemplars that wait at once. 0: 100,000
+	// Wait is how long a trace may take to show a span; Wait + Late is for how long it is known. 0: as verdicts have it.
+	Wait, Late time.Duration
+	MaxHeld    int // exemplars that wait at once. 0: 100,000
 }
 
 const defaultMaxHeld = 100_000
@@ -30,9 +34,10 @@ const defaultMaxHeld = 100_000
 // It is an observer of the same cursor, which holds [Exemplars.Hold], so that what waits is taken in again by replay. A
 // crash may send an exemplar twice; stores know it by its time.
 type Exemplars struct {
-	d       *Decider
-	decided func() int64
-	max     int
+	kept, dropped func(telemetry.TraceID, int64) bool
+	decided       func() int64
+	wait, life    int64
+	max           int
 
 	mu      sync.Mutex
 	waiting map[string]*waitingExemplars // by the bytes of the series' labels
@@ -56,8 +61,15 @@ func NewExemplars(o ExemplarsOptions) *Exemplars {
 	if o.MaxHeld <= 0 {
 		o.MaxHeld = defaultMaxHeld
 	}
+	if o.Wait <= 0 {
+		o.Wait = defaultWait
+	}
+	if o.Late <= 0 {
+		o.Late = defaultLate
+	}
 	e := &Exemplars{
-		d: o.Decider, decided: o.Decided, max: o.MaxHeld, waiting: map[string]*waitingExemplars{}, self: newExemplarMetrics(),
+		kept: o.Kept, dropped: o.Dropped, decided: o.Decided, wait: int64(o.Wait), life: int64(o.Wait + o.Late), max: o.MaxHeld,
+		waiting: map[string]*waitingExemplars{}, self: newExemplarMetrics(),
 	}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(e.self.outcomes, e.self.held)
@@ -66,7 +78,7 @@ func NewExemplars(o ExemplarsOptions) *Exemplars {
 }
 
 // Hold is for how long the exporter's cursor has to hold frames: an exemplar waits for its verdict and for the next sample.
-func (e *Exemplars) Hold() time.Duration { return time.Duration(2*e.d.index.wait) + time.Minute }
+func (e *Exemplars) Hold() time.Duration { return time.Duration(2*e.wait) + time.Minute }
 
 // An exemplarOutcome says what became of an exemplar.
 type exemplarOutcome int
@@ -100,13 +112,13 @@ func (e *Exemplars) judge(x *exemplar.Exemplar, received, decided int64) (teleme
 		return id, exemplarInvalid
 	}
 	switch {
-	case e.d.verdicts.KeptLine(id, received):
+	case e.kept(id, received):
 		return id, exemplarKept
-	case x.HasTs && x.Ts < (received-e.d.seen.life)/int64(time.Millisecond):
+	case x.HasTs && x.Ts < (received-e.life)/int64(time.Millisecond):
 		return id, exemplarExpired
-	case e.d.Dropped(id, received):
+	case e.dropped(id, received):
 		return id, exemplarDropped
-	case decided < received+e.d.index.wait:
+	case decided < received+e.wait:
 		return id, exemplarWaits
 	}
 	return id, exemplarUnknown

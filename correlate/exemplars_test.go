@@ -28,7 +28,7 @@ type verifier struct {
 func newVerifier(t *testing.T, max int) *verifier {
 	v := &verifier{t: t, d: newDecider(t, disk.NewMem(), rules(t, Rule{Name: "error", Kind: RuleError})), reg: prometheus.NewPedanticRegistry()}
 	v.Exemplars = NewExemplars(ExemplarsOptions{
-		Registerer: v.reg, Decider: v.d, Decided: func() int64 { return int64(v.decided) }, MaxHeld: max,
+		Registerer: v.reg, Kept: v.d.verdicts.KeptLine, Dropped: v.d.Dropped, Wait: testWait, Late: testLate, Decided: func() int64 { return int64(v.decided) }, MaxHeld: max,
 	})
 	return v
 }

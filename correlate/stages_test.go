@@ -121,3 +121,32 @@ func TestErrorLinesThatComeTooLateAreCounted(t *testing.T) {
 	}
 	late(1)
 }
+
+// Without sampling a trace is kept once it has shown a span.
+func TestTracesThatWereSeenAreKept(t *testing.T) {
+	x := NewTraces(testWait, testLate)
+	x.Observe(spanBatch(1000*second, traceID(1), telemetry.TraceID{}, traceID(2)), false)
+	x.Observe(spanBatch(1050*second, traceID(3)), true)
+	for _, c := range []struct {
+		id   telemetry.TraceID
+		at   time.Duration
+		want bool
+	}{
+		{traceID(1), 940 * second, true}, {traceID(1), 939 * second, false}, {traceID(1), 1070 * second, true},
+		{traceID(2), 1071 * second, false}, {traceID(3), 1071 * second, true}, {traceID(4), 1000 * second, false},
+		{telemetry.TraceID{}, 1000 * second, false},
+	} {
+		if got := x.Kept(c.id, int64(c.at)); got != c.want || x.Dropped(c.id, int64(c.at)) {
+			t.Errorf("%s at %v: %v", c.id, c.at, got)
+		}
+	}
+	for at := 1051 * second; at < 1300*second; at += second {
+		x.Observe(spanBatch(at, traceID(9)), false)
+	}
+	if x.Kept(traceID(1), int64(1000*second)) {
+		t.Error("a trace of long ago is remembered")
+	}
+	if err := x.Restore(x.Snapshot()); err != nil || x.Restore([]byte{1}) == nil {
+		t.Error("it has a snapshot")
+	}
+}

@@ -25,6 +25,7 @@ var histograms = map[string]traces.Histograms{"classic": traces.Classic, "native
 // observers are the first pass over the log: one delivery a lane, without a sink.
 type observers struct {
 	deliveries []*pipeline.Delivery
+	spans      *pipeline.Delivery // of these, that of spans
 	counts     *correlate.LogCounts
 	red        *traces.RED
 	graph      *traces.Graph
@@ -44,25 +45,28 @@ func observe(queue *pipeline.Queue, cfg *config.Aggregator, s *sampling, logger 
 		graph:    traces.NewGraph(traces.GraphOptions{MaxSeries: cfg.Limits.MaxSeries, Cluster: cfg.Cluster, Histograms: kind}),
 		interval: time.Duration(cfg.SpanMetrics.Interval),
 	}
-	// Snapshots are kept in the order of the observers: what is new comes last.
-	lists := map[telemetry.Signal][]pipeline.Observer{
-		telemetry.Logs:    {o.counts, s.index, s.decider.Lines(s.decided)},
-		telemetry.Spans:   {o.red, s.index, o.graph},
-		telemetry.Samples: {s.index},
-	}
-	for _, signal := range telemetry.Signals {
-		if !s.observes(signal) {
+	lists := [...][]pipeline.Observer{s.observers(telemetry.Logs, o.counts), s.observers(telemetry.Spans, o.red), s.observers(telemetry.Samples)}
+	lists[1] = append(lists[1], o.graph)
+	for i, signal := range telemetry.Signals {
+		if len(lists[i]) == 0 {
 			continue
 		}
-		cursor, err := queue.Cursor(signal, observeCursor, pipeline.CursorOptions{Hold: s.index.Hold(), HoldFor: s.delivery.Cursor})
+		cursor, err := queue.Cursor(signal, observeCursor, s.hold())
 		if err != nil {
 			return nil, err
 		}
-		o.deliveries = append(o.deliveries, &pipeline.Delivery{
-			Cursor: cursor, Observers: lists[signal], MaxBodyBytes: maxBody(cfg), Logger: logger,
-		})
+		d := &pipeline.Delivery{Cursor: cursor, Observers: lists[i], MaxBodyBytes: maxBody(cfg), Logger: logger}
+		o.deliveries = append(o.deliveries, d)
+		if signal == telemetry.Spans {
+			o.spans = d
+		}
 	}
 	return o, nil
+}
+
+// of reports whether every record of a signal is observed.
+func (o *observers) of(signal telemetry.Signal) bool {
+	return slices.ContainsFunc(o.deliveries, func(d *pipeline.Delivery) bool { return d.Cursor.Signal() == signal })
 }
 
 func (o *observers) start(stage *run.Stage) {

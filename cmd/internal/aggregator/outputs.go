@@ -155,6 +155,8 @@ const (
 	unexportedCursor = "unexported"
 )
 
+var ownCursors = []string{observeCursor, decideCursor, unexportedCursor}
+
 // What becomes of exemplars, in the words of the configuration.
 const (
 	passthrough = "passthrough"
@@ -168,27 +170,31 @@ type unexported struct{}
 // Append implements telemetry.Appender.
 func (unexported) Append(context.Context, []telemetry.Frame) error { return nil }
 
-// addUnexported sees to it that a signal without an exporter does not fill its lane until senders are turned away.
-func (o *outputs) addUnexported(logger *slog.Logger) {
+// addUnexported sees to it that a signal without an exporter does not fill its lane until senders are turned away. One that
+// is observed has a cursor that passes its frames.
+func (o *outputs) addUnexported(observers *observers, logger *slog.Logger) {
 	for _, signal := range telemetry.Signals {
 		taken := slices.ContainsFunc(o.list, func(out output) bool { return slices.Contains(out.signals, signal) })
 		if !taken {
 			logger.Warn("no exporter takes this signal: it is received, counted and let go", "signal", signal)
+			if observers.of(signal) {
+				continue
+			}
 			o.list = append(o.list, output{name: unexportedCursor, signals: []telemetry.Signal{signal}, frames: unexported{}})
 		}
 	}
 }
 
 // deliveries opens a cursor for every output and signal, and returns what runs each, by name.
-func (o *outputs) deliveries(queue *pipeline.Queue, cfg *config.Aggregator, s *sampling, registry prometheus.Registerer, logger *slog.Logger) (map[string]func(context.Context) error, error) {
-	o.addUnexported(logger)
+func (o *outputs) deliveries(queue *pipeline.Queue, cfg *config.Aggregator, s *sampling, observers *observers, registry prometheus.Registerer, logger *slog.Logger) (map[string]func(context.Context) error, error) {
+	o.addUnexported(observers, logger)
 	parts := map[string]func(context.Context) error{}
 	for _, out := range o.list {
 		for _, signal := range out.signals {
 			options := pipeline.CursorOptions{Optional: out.optional}
 			var exemplars *correlate.Exemplars
 			if signal == telemetry.Samples && out.sink != nil && out.exemplars == verified {
-				exemplars = s.exemplars(prometheus.WrapRegistererWith(prometheus.Labels{"exporter": out.name}, registry))
+				exemplars = s.exemplars(observers.spans, prometheus.WrapRegistererWith(prometheus.Labels{"exporter": out.name}, registry))
 				options.Hold = exemplars.Hold()
 			}
 			cursor, err := queue.Cursor(signal, out.name, options)
@@ -205,7 +211,7 @@ func (o *outputs) deliveries(queue *pipeline.Queue, cfg *config.Aggregator, s *s
 			switch {
 			case signal == telemetry.Spans:
 				s.spans(d)
-			case signal == telemetry.Logs && cfg.Logs.FollowTrace() && s.drops():
+			case signal == telemetry.Logs && cfg.Logs.FollowTrace():
 				s.lines(d)
 			case exemplars != nil:
 				s.verify(d, exemplars)
@@ -215,20 +221,20 @@ func (o *outputs) deliveries(queue *pipeline.Queue, cfg *config.Aggregator, s *s
 			parts[deliveryName(out.name, signal)] = d.Run
 		}
 	}
-	return parts, o.letGo(queue, s, logger)
+	return parts, o.letGo(queue, s.traces == nil, observers, logger)
 }
 
 // letGo looks at the places that earlier runs kept in the queue and this one does not: what no exporter took is
 // forgotten, an exporter that is gone from the configuration keeps its place as long as there is room.
-func (o *outputs) letGo(queue *pipeline.Queue, s *sampling, logger *slog.Logger) error {
+func (o *outputs) letGo(queue *pipeline.Queue, sampled bool, observers *observers, logger *slog.Logger) error {
 	for _, signal := range telemetry.Signals {
 		for _, name := range queue.Cursors(signal) {
-			used := name == observeCursor && s.observes(signal) || name == decideCursor || slices.ContainsFunc(o.list, func(out output) bool {
+			used := name == observeCursor && observers.of(signal) || name == decideCursor && sampled || slices.ContainsFunc(o.list, func(out output) bool {
 				return out.name == name && slices.Contains(out.signals, signal)
 			})
 			switch {
 			case used:
-			case name == unexportedCursor || name == observeCursor:
+			case slices.Contains(ownCursors, name):
 				if err := queue.Forget(signal, name); err != nil {
 					return err
 				}

@@ -40,11 +40,12 @@ func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *sl
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, sampling.close()) }()
 	observers, err := observe(queue, cfg, sampling, logger)
 	if err != nil {
 		return err
 	}
-	deliveries, err := outputs.deliveries(queue, cfg, sampling, registry, logger)
+	deliveries, err := outputs.deliveries(queue, cfg, sampling, observers, registry, logger)
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *sl
 		for name, d := range deliveries {
 			delivering.Go(name, d)
 		}
-		return observers.export(ctx, queue, sampling.verdicts.Kept, logger)
+		return observers.export(ctx, queue, sampling.kept, logger)
 	})
 	answering := group.Stage()
 	listeners.ServeWeb(answering, webHandler(registry, spans, state, outputs))

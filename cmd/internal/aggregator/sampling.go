@@ -16,7 +16,7 @@ import (
 	"github.com/braidhq/braid/telemetry"
 )
 
-// Where nothing is sampled every trace is kept, and verdicts only say which traces there are: exemplars ask for that.
+// Where nothing is sampled every trace is kept; exemplars still ask which traces there are.
 const (
 	defaultWait = 10 * time.Second
 	defaultLate = 5 * time.Minute
@@ -25,46 +25,41 @@ const (
 	spanMetricsMemory = 5 * time.Minute
 )
 
-// sampling is what decides on traces, and its cursor.
+// sampling knows which traces are kept. Where the configuration drops some it has a decider with a cursor of its own.
 type sampling struct {
-	cfg      *config.Sampling // nil: all are kept
-	wait     time.Duration
-	rules    *correlate.Rules
+	wait, late time.Duration
+	traces     *correlate.Traces // where all are kept; else the rest is set
+
+	dryRun   bool
+	pins     bool // exemplars keep traces
 	verdicts *correlate.Verdicts
 	index    *correlate.Index
 	decider  *correlate.Decider
 	delivery *pipeline.Delivery
-	pins     bool               // exemplars keep traces
 	readers  []*pipeline.Cursor // of exporters that ask for verdicts
 	follow   []*pipeline.Cursor // of these, those that ask for what was dropped
 }
 
 func openSampling(queue *pipeline.Queue, cfg *config.Aggregator, registry prometheus.Registerer, logger *slog.Logger) (*sampling, error) {
-	s := &sampling{cfg: cfg.Sampling, wait: defaultWait}
-	late, maxTraces := defaultLate, 0
-	root := correlate.Rule{Kind: correlate.RuleAlways, Name: "always"}
-	if c := cfg.Sampling; c != nil {
-		s.wait, late, maxTraces = time.Duration(c.Wait), time.Duration(c.Late), c.MaxTraces
-		root = samplingRules(c)
-		s.pins = enabled(c.Exemplars)
+	c := cfg.Sampling
+	if c == nil {
+		return &sampling{wait: defaultWait, late: defaultLate, traces: correlate.NewTraces(defaultWait, defaultLate)}, nil
 	}
-	var err error
-	if s.rules, err = correlate.NewRules(root); err != nil {
+	s := &sampling{wait: time.Duration(c.Wait), late: time.Duration(c.Late), dryRun: c.DryRun, pins: enabled(c.Exemplars)}
+	rules, err := correlate.NewRules(samplingRules(c))
+	if err != nil {
 		return nil, err
 	}
 	s.verdicts, err = correlate.OpenVerdicts(correlate.VerdictsOptions{
-		Dir: filepath.Join(cfg.DataDir, "verdicts"), Wait: s.wait, Late: late, Registerer: registry,
+		Dir: filepath.Join(cfg.DataDir, "verdicts"), Wait: s.wait, Late: s.late, Registerer: registry,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.index = correlate.NewIndex(correlate.IndexOptions{
-		Rules: s.rules, Wait: s.wait, Late: late, MaxEntries: maxTraces, Registerer: registry,
-		Watermarks: []func() int64{s.decided},
+		Rules: rules, Wait: s.wait, Late: s.late, MaxEntries: c.MaxTraces, Registerer: registry, Watermarks: []func() int64{s.decided},
 	})
-	decider := correlate.DeciderOptions{
-		Index: s.index, Verdicts: s.verdicts, KeepAll: cfg.Sampling != nil && cfg.Sampling.DryRun, Registerer: registry,
-	}
+	decider := correlate.DeciderOptions{Index: s.index, Verdicts: s.verdicts, KeepAll: s.dryRun, Registerer: registry}
 	if cfg.Logs.FollowTrace() {
 		decider.Readers = []func() int64{s.followed}
 	}
@@ -77,6 +72,27 @@ func openSampling(queue *pipeline.Queue, cfg *config.Aggregator, registry promet
 		Cursor: cursor, Sink: s.decider, Observers: []pipeline.Observer{s.decider}, MaxBodyBytes: maxBody(cfg), Logger: logger,
 	}
 	return s, nil
+}
+
+// observers are what looks at every record of a signal, behind first. Snapshots are kept in this order.
+func (s *sampling) observers(signal telemetry.Signal, first ...pipeline.Observer) []pipeline.Observer {
+	switch {
+	case s.traces == nil && signal == telemetry.Logs:
+		return append(first, s.index, s.decider.Lines(s.decided))
+	case s.traces == nil && (signal == telemetry.Spans || s.pins):
+		return append(first, s.index)
+	case signal == telemetry.Spans:
+		return append(first, s.traces)
+	}
+	return first
+}
+
+// hold is what observers' cursors have to hold.
+func (s *sampling) hold() pipeline.CursorOptions {
+	if s.traces != nil {
+		return pipeline.CursorOptions{Hold: s.traces.Hold()}
+	}
+	return pipeline.CursorOptions{Hold: s.index.Hold(), HoldFor: s.delivery.Cursor}
 }
 
 // decided is the receive time up to which every trace is decided.
@@ -94,23 +110,24 @@ func slowest(cursors []*pipeline.Cursor, otherwise int64) int64 {
 	return low
 }
 
-// observes reports whether every record of a signal is looked at before it is shipped.
-func (s *sampling) observes(signal telemetry.Signal) bool {
-	return signal != telemetry.Samples || s.pins
+// kept says whether a span received then belongs to a trace that is kept, as far as is known.
+func (s *sampling) kept(id telemetry.TraceID, received int64) bool {
+	if s.traces != nil {
+		return s.traces.Kept(id, received)
+	}
+	return s.verdicts.Kept(id, received)
 }
-
-// drops reports whether spans wait for verdicts, and are dropped by them.
-func (s *sampling) drops() bool { return s.cfg != nil && !s.cfg.DryRun }
 
 // start runs the decider behind the observers, and lets go of verdicts that nobody asks for any more.
 func (s *sampling) start(stage *run.Stage, observers *observers, logger *slog.Logger) {
-	if s.cfg != nil {
-		var watermarks []func() int64
-		for _, d := range observers.deliveries {
-			watermarks = append(watermarks, d.Watermark)
-		}
-		s.delivery.Gate = pipeline.Behind(s.wait, watermarks...)
+	if s.traces != nil {
+		return
 	}
+	var watermarks []func() int64
+	for _, d := range observers.deliveries {
+		watermarks = append(watermarks, d.Watermark)
+	}
+	s.delivery.Gate = pipeline.Behind(s.wait, watermarks...)
 	stage.Go("decider", s.delivery.Run)
 	stage.Go("verdicts", func(ctx context.Context) error {
 		tick := time.NewTicker(trimEvery)
@@ -118,20 +135,30 @@ func (s *sampling) start(stage *run.Stage, observers *observers, logger *slog.Lo
 		for {
 			select {
 			case <-ctx.Done():
-				return s.verdicts.Close()
+				return nil
 			case <-tick.C:
 			}
 			before := slowest(s.readers, s.decided())
-			if err := s.verdicts.Trim(min(before, s.decided()-int64(spanMetricsMemory))); err != nil {
+			if before <= int64(spanMetricsMemory) {
+				continue // somebody has not begun yet
+			}
+			if err := s.verdicts.Trim(before - int64(spanMetricsMemory)); err != nil {
 				logger.Warn("the verdict log keeps what could go", "err", err)
 			}
 		}
 	})
 }
 
+func (s *sampling) close() error {
+	if s.verdicts == nil {
+		return nil
+	}
+	return s.verdicts.Close()
+}
+
 // spans makes d one of kept spans only.
 func (s *sampling) spans(d *pipeline.Delivery) {
-	if !s.drops() {
+	if s.traces != nil || s.dryRun {
 		return
 	}
 	s.readers = append(s.readers, d.Cursor)
@@ -141,14 +168,23 @@ func (s *sampling) spans(d *pipeline.Delivery) {
 
 // lines makes d follow the traces' sampling.
 func (s *sampling) lines(d *pipeline.Delivery) {
+	if s.traces != nil || s.dryRun {
+		return
+	}
 	s.readers, s.follow = append(s.readers, d.Cursor), append(s.follow, d.Cursor)
 	d.Gate = pipeline.Behind(s.wait, s.decided)
 	d.Stages = append(d.Stages, s.decider.FollowTrace)
 }
 
-// exemplars returns what lets only those pass whose trace is kept.
-func (s *sampling) exemplars(registry prometheus.Registerer) *correlate.Exemplars {
-	return correlate.NewExemplars(correlate.ExemplarsOptions{Registerer: registry, Decider: s.decider, Decided: s.decided})
+// exemplars returns what lets only those pass whose trace is kept; spans is the delivery that observes them.
+func (s *sampling) exemplars(spans *pipeline.Delivery, registry prometheus.Registerer) *correlate.Exemplars {
+	o := correlate.ExemplarsOptions{Registerer: registry, Wait: s.wait, Late: s.late}
+	if s.traces != nil {
+		o.Kept, o.Dropped, o.Decided = s.traces.Kept, s.traces.Dropped, spans.Watermark
+	} else {
+		o.Kept, o.Dropped, o.Decided = s.verdicts.KeptLine, s.decider.Dropped, s.decided
+	}
+	return correlate.NewExemplars(o)
 }
 
 // verify makes d let only those exemplars pass whose trace is kept.
