@@ -32,7 +32,7 @@ var (
 		"receiver.before-append", "receiver.after-append", "queue.append.written", "queue.append.synced", "queue.segment.rolled",
 		"cursor.commit.before", "cursor.commit.after", "delivery.before-write", "delivery.after-write",
 		"observe.snapshot.before", "observe.snapshot.after", "es.bulk.before", "es.bulk.middle", "es.bulk.after",
-		"es.state.before", "es.state.after", "store.write.before", "store.write.after",
+		"es.state.before", "es.state.after", "store.write.before", "store.write.after", "verdicts.append.written", "verdicts.append.synced",
 	}
 )
 
@@ -140,7 +140,7 @@ func TestKillAtEveryCrashPoint(t *testing.T) {
 	run := strconv.FormatUint(s, 36)
 	logs, traces := "logs-chaos."+run+"-default", "traces-chaos."+run+"-default"
 	tree := newShelf(filepath.Join(t.TempDir(), "pods"), s)
-	p := newPipeline(t, tree.root, fmt.Sprintf("  - name: local\n    store: {}\n  - name: es\n    elasticsearch: {urls: [%q], logs_data_stream: %s, traces_data_stream: %s}\nqueue: {max_bytes: 8MiB}\n", es.url, logs, traces))
+	p := newPipeline(t, tree.root, fmt.Sprintf("  - name: local\n    store: {}\n  - name: es\n    elasticsearch: {urls: [%q], logs_data_stream: %s, traces_data_stream: %s}\nqueue: {max_bytes: 8MiB}\nsampling: {wait: 500ms, keep: [{name: all, type: always}]}\n", es.url, logs, traces))
 	spans := &spanSender{url: "http://" + p.agentHTTP + "/v1/traces", r: rand.New(rand.NewPCG(s, 99))}
 	l := startLoad(t, tree, spans)
 	defer l.end()
@@ -195,10 +195,11 @@ func (p *pipelineUnderTest) crash(t *testing.T, run func(testing.TB, string) *pr
 	if doomed.err == nil || !strings.Contains(doomed.err.Error(), "killed") {
 		t.Fatalf("%s: exited by itself: %v\n%s", point, doomed.err, doomed.tail())
 	}
-	t.Logf("killed at %s:%d after %.1f s", point, n, time.Since(begin).Seconds())
+	killed := time.Now()
 	between()
 	again := run(t, "")
 	again.waitReady(t, web)
+	t.Logf("killed at %s:%d after %.1f s, ready again after %.1f s", point, n, killed.Sub(begin).Seconds(), time.Since(killed).Seconds())
 	return again
 }
 
@@ -230,11 +231,21 @@ func (p *pipelineUnderTest) checkTruth(t *testing.T, es elastic, logs, traces st
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := metric(page, "braid_log_records_total"); int(n) != tree.written() {
-		t.Errorf("braid_log_records_total = %v, %d lines were written", n, tree.written())
+	spans, err := get("http://" + p.aggregatorWeb + "/metrics/spans")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if n := metric(page, "traces_spanmetrics_calls_total"); int(n) != sent {
-		t.Errorf("traces_spanmetrics_calls_total = %v, %d spans were sent", n, sent)
+	for _, c := range []struct {
+		page, name string
+		want       int
+	}{
+		{page, "braid_log_records_total", tree.written()},
+		{spans, "traces_spanmetrics_calls_total", sent},
+		{page, "braid_correlate_spans_total", sent},
+	} {
+		if n := metric(c.page, c.name); int(n) != c.want {
+			t.Errorf("%s = %v, not %d", c.name, n, c.want)
+		}
 	}
 }
 
