@@ -73,6 +73,41 @@ func TestTheWatermarkGoesWithTheClockAndNeverBack(t *testing.T) {
 	}
 }
 
+// A cursor's watermark is about what is committed: a restart does not ask for what lies before it.
+func TestACursorsWatermarkGoesWithItsCommits(t *testing.T) {
+	now := time.Unix(100, 0)
+	q := open(t, disk.NewMem(), clock(&now))
+	c := cursor(t, q, "c", CursorOptions{})
+	add(t, q, "a")
+	now = now.Add(time.Second)
+	add(t, q, "b")
+	now = now.Add(time.Second)
+	if w := c.Watermark(); w >= time.Unix(100, 0).UnixNano() {
+		t.Errorf("nothing is committed, and the watermark is %d", w)
+	}
+	frames, err := c.Next(t.Context(), 1)
+	if err != nil || len(frames) != 1 {
+		t.Fatal(len(frames), err)
+	}
+	if w := c.Watermark(); w >= frames[0].ReceivedUnixNano {
+		t.Errorf("the watermark %d has passed a frame that was read and not committed", w)
+	}
+	if err := c.Commit(nil); err != nil {
+		t.Fatal(err)
+	}
+	// The next frame may have the stamp of the last one.
+	if w := c.Watermark(); w != frames[0].ReceivedUnixNano-1 {
+		t.Errorf("the watermark is %d after a commit of %d", w, frames[0].ReceivedUnixNano)
+	}
+	drain(t, c)
+	if err := c.Commit(nil); err != nil {
+		t.Fatal(err)
+	}
+	if w := c.Watermark(); w != now.UnixNano()-1 {
+		t.Errorf("all is committed, and the watermark is %d", w)
+	}
+}
+
 func TestAGroupThatIsBeingWrittenHoldsTheWatermark(t *testing.T) {
 	fsys := disk.NewMem()
 	now := time.Unix(100, 0)
