@@ -36,6 +36,12 @@ func pushSamples(t *testing.T, base, run string, series, step int, unixMilli int
 			Samples:    []writev2.Sample{{Value: sampleValue(s, step), Timestamp: unixMilli}},
 		})
 	}
+	pushRequest(t, base, request)
+}
+
+// pushRequest pushes by remote-write 2.0 and wants all of it taken.
+func pushRequest(t *testing.T, base string, request *writev2.Request) {
+	t.Helper()
 	raw, err := request.Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +58,7 @@ func pushSamples(t *testing.T, base, run string, series, step int, unixMilli int
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusNoContent || resp.Header.Get("X-Prometheus-Remote-Write-Samples-Written") != strconv.Itoa(series) {
+	if resp.StatusCode != http.StatusNoContent || resp.Header.Get("X-Prometheus-Remote-Write-Samples-Written") != strconv.Itoa(len(request.Timeseries)) {
 		t.Fatalf("push answered %s, samples written %q", resp.Status, resp.Header.Get("X-Prometheus-Remote-Write-Samples-Written"))
 	}
 }
