@@ -233,6 +233,9 @@ func (p *pipelineUnderTest) checkTruth(t *testing.T, es elastic, logs, traces st
 	if n := metric(page, "braid_log_records_total"); int(n) != tree.written() {
 		t.Errorf("braid_log_records_total = %v, %d lines were written", n, tree.written())
 	}
+	if page, err = get("http://" + p.aggregatorWeb + "/metrics/spans"); err != nil {
+		t.Fatal(err)
+	}
 	if n := metric(page, "traces_spanmetrics_calls_total"); int(n) != sent {
 		t.Errorf("traces_spanmetrics_calls_total = %v, %d spans were sent", n, sent)
 	}

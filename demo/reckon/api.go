@@ -131,9 +131,51 @@ func (a *API) Samples(ctx context.Context, job, name string, from time.Time) (ma
 	return counts, nil
 }
 
-// Calls returns the sum of traces_spanmetrics_calls_total on the aggregator's own /metrics: the spans it has observed.
+// Exemplars returns what the store has since from, of whatever series.
+func (a *API) Exemplars(ctx context.Context, from time.Time) ([]Exemplar, error) {
+	body, err := a.get(ctx, "/api/v1/query_exemplars", url.Values{
+		"query": {`{__name__=~".+"}`}, "start": {from.UTC().Format(time.RFC3339Nano)},
+		"end": {time.Now().Add(time.Minute).UTC().Format(time.RFC3339Nano)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	var answer struct {
+		Data []struct {
+			SeriesLabels map[string]string `json:"seriesLabels"`
+			Exemplars    []struct {
+				Labels map[string]string `json:"labels"`
+			} `json:"exemplars"`
+		} `json:"data"`
+	}
+	if err := json.NewDecoder(body).Decode(&answer); err != nil {
+		return nil, fmt.Errorf("cannot read exemplars: %w", err)
+	}
+	var all []Exemplar
+	for _, series := range answer.Data {
+		for _, e := range series.Exemplars {
+			all = append(all, Exemplar{
+				Name: series.SeriesLabels["__name__"], Job: series.SeriesLabels["job"], TraceID: e.Labels["trace_id"], SpanID: e.Labels["span_id"],
+			})
+		}
+	}
+	return all, nil
+}
+
+// Calls returns how many spans the aggregator's span metrics have observed.
 func (a *API) Calls(ctx context.Context) (int, error) {
-	body, err := a.get(ctx, "/metrics", nil)
+	return a.sum(ctx, "/metrics/spans", "traces_spanmetrics_calls_total")
+}
+
+// LateSpans returns how many spans came when their trace had been decided, as the aggregator says.
+func (a *API) LateSpans(ctx context.Context) (int, error) {
+	return a.sum(ctx, "/metrics", "braid_correlate_spans_late_total")
+}
+
+// sum adds up the samples of one name on one of the aggregator's pages of metrics.
+func (a *API) sum(ctx context.Context, page, name string) (int, error) {
+	body, err := a.get(ctx, page, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -144,7 +186,7 @@ func (a *API) Calls(ctx context.Context) (int, error) {
 	}
 	sum := 0.0
 	for line := range strings.Lines(string(text)) {
-		rest, ours := strings.CutPrefix(strings.TrimSpace(line), "traces_spanmetrics_calls_total")
+		rest, ours := strings.CutPrefix(strings.TrimSpace(line), name)
 		if !ours || rest == "" || (rest[0] != '{' && rest[0] != ' ') {
 			continue
 		}
