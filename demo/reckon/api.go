@@ -165,16 +165,20 @@ func (a *API) Exemplars(ctx context.Context, from time.Time) ([]Exemplar, error)
 
 // Calls returns how many spans the aggregator's span metrics have observed.
 func (a *API) Calls(ctx context.Context) (int, error) {
-	return a.sum(ctx, "/metrics/spans", "traces_spanmetrics_calls_total")
+	return a.sum(ctx, "/metrics/spans", "traces_spanmetrics_calls_total", "")
 }
 
-// LateSpans returns how many spans came when their trace had been decided, as the aggregator says.
-func (a *API) LateSpans(ctx context.Context) (int, error) {
-	return a.sum(ctx, "/metrics", "braid_correlate_spans_late_total")
+// Late returns what the aggregator counts as late.
+func (a *API) Late(ctx context.Context) (late Late, err error) {
+	if late.Spans, err = a.sum(ctx, "/metrics", "braid_links_late_total", `kind="span"`); err != nil {
+		return late, err
+	}
+	late.Lines, err = a.sum(ctx, "/metrics", "braid_links_late_total", `kind="error_line"`)
+	return late, err
 }
 
-// sum adds up the samples of one name on one of the aggregator's pages of metrics.
-func (a *API) sum(ctx context.Context, page, name string) (int, error) {
+// sum adds up the samples of one name that have a label, on one of the aggregator's pages of metrics.
+func (a *API) sum(ctx context.Context, page, name, label string) (int, error) {
 	body, err := a.get(ctx, page, nil)
 	if err != nil {
 		return 0, err
@@ -187,7 +191,7 @@ func (a *API) sum(ctx context.Context, page, name string) (int, error) {
 	sum := 0.0
 	for line := range strings.Lines(string(text)) {
 		rest, ours := strings.CutPrefix(strings.TrimSpace(line), name)
-		if !ours || rest == "" || (rest[0] != '{' && rest[0] != ' ') {
+		if !ours || rest == "" || (rest[0] != '{' && rest[0] != ' ') || !strings.Contains(rest, label) {
 			continue
 		}
 		v, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)

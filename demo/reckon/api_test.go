@@ -29,7 +29,7 @@ type shelf struct {
 	traces map[string][]StoredSpan
 	counts map[string]map[string]int64
 	calls  int
-	late   int
+	late   Late
 	shown  []Exemplar
 	asked  []string
 }
@@ -149,7 +149,8 @@ func (s *shelf) exemplars(w http.ResponseWriter, r *http.Request) {
 func (s *shelf) metrics(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fmt.Fprintf(w, "# TYPE braid_correlate_spans_late_total counter\nbraid_correlate_spans_late_total %d\n", s.late)
+	fmt.Fprintf(w, "# TYPE braid_links_late_total counter\nbraid_links_late_total{kind=\"error_line\"} %d\nbraid_links_late_total{kind=\"span\"} %d\n",
+		s.late.Lines, s.late.Spans)
 }
 
 func (s *shelf) spanMetrics(w http.ResponseWriter, _ *http.Request) {
@@ -183,7 +184,7 @@ func (s *shelf) fill(skipLine int) {
 func TestReadBack(t *testing.T) {
 	s, api := newShelf(t)
 	s.fill(-1)
-	s.late = 3
+	s.late = Late{Spans: 3, Lines: 2}
 	exemplars, err := api.Exemplars(t.Context(), start)
 	if err != nil || !slices.Equal(exemplars, shown) {
 		t.Fatalf("exemplars: %+v, %v", exemplars, err)
@@ -196,9 +197,9 @@ func TestReadBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	late, err := api.LateSpans(t.Context())
-	if err != nil || late != 3 {
-		t.Fatalf("%d late, %v", late, err)
+	late, err := api.Late(t.Context())
+	if err != nil || late != s.late {
+		t.Fatalf("%+v late, %v", late, err)
 	}
 	seen := Observations{Calls: calls, Late: late, Exemplars: exemplars, Followed: 10}
 	if got := Compare(truth(), found, &seen, &asConfigured); len(got.Broken) > 0 {
@@ -277,7 +278,7 @@ func TestReckonerReadsOnceMoreForLateDuplicates(t *testing.T) {
 	f := followed(t, api, 10)
 	asked := 0
 	twice := roundTripper(func(r *http.Request) (*http.Response, error) {
-		if r.URL.Path == "/metrics" { // the end of a reading
+		if r.URL.Path == "/metrics/spans" { // nearly the end of a reading
 			if asked++; asked == 1 {
 				defer s.add(7, time.Now())
 			}
@@ -303,7 +304,7 @@ func TestTheLastReadingComesWhenAllIsDecided(t *testing.T) {
 		s.fill(-1)
 		var ends []time.Time
 		inside := roundTripper(func(r *http.Request) (*http.Response, error) {
-			if r.URL.Path == "/metrics" { // the end of a reading
+			if r.URL.Path == "/metrics/spans" {
 				ends = append(ends, time.Now())
 			}
 			w := httptest.NewRecorder()

@@ -58,8 +58,8 @@ type Reckoning struct {
 
 // Observations are what is measured beside the two tallies.
 type Observations struct {
-	Calls     int           // spans that the aggregator's span metrics have counted
-	Late      int           // of these, those that came when their trace had been decided
+	Calls     int // spans that the aggregator's span metrics have counted
+	Late      Late
 	Exemplars []Exemplar    // in the store
 	Followed  int           // distinct lines that the follower saw
 	P50, P99  time.Duration // until it saw them

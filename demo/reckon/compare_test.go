@@ -27,7 +27,7 @@ func truth() *Tally {
 		t.AddLine(lineKey(i), "t0")
 		t.Spans[SpanKey{"cart", fmt.Sprintf("t%d", i%2), fmt.Sprintf("s%d", i)}] = 1
 	}
-	t.Traces["t0"] = &Trace{Spans: 5, Ended: noon, Sent: noon, Reason: "an error span", Left: noon, Odd: true}
+	t.Traces["t0"] = &Trace{Spans: 5, Ended: noon, Sent: noon, Reason: "an error span", Left: noon, BySpan: true}
 	t.Traces["t1"] = &Trace{Spans: 5, Ended: noon, Sent: noon}
 	t.Samples[SampleKey{"cart", "up_total"}] = 5
 	t.Samples[SampleKey{"frontend", "up_total"}] = 30
@@ -42,71 +42,76 @@ var shown = []Exemplar{
 	{Name: "traces_spanmetrics_latency_bucket", TraceID: "t0", SpanID: "s2"}, {Name: "up_total", Job: "shop", TraceID: "t0"},
 }
 
+// whole is the report if nothing is wrong.
+const whole = `{"logs":{"written":10,"stored":10,"lost":0,"duplicated":0},"spans":{"sent":10,"observed":10,"stored":10},"samples":{"scraped":35,"stored":35},"exemplars":{"shipped":2,"resolved":2},"visible_ms":{"p50":12.3,"p99":250}}`
+
+func lineOf(text string) LineKey { return LineKey{"cart", "stdout", ledger.SumOf([]byte(text))} }
+
+var comparisons = []struct {
+	name    string
+	spoil   func(found *Tally, seen *Observations)
+	was, is string // what changes in the report
+	broken  string // a part of what is said; empty: all is well
+	missing bool
+}{
+	{"all is well", func(*Tally, *Observations) {}, "", "", "", false},
+	{"a line lost", func(f *Tally, _ *Observations) { delete(f.Lines, lineKey(3)) },
+		`"stored":10,"lost":0`, `"stored":9,"lost":1`, "1 log lines were written and are not stored", true},
+	{"a line twice", func(f *Tally, _ *Observations) { f.AddLine(lineKey(3), "t0") },
+		`"stored":10,"lost":0,"duplicated":0`, `"stored":11,"lost":0,"duplicated":1`, "1 log lines are stored more often", false},
+	{"one lost, another twice: the count alone is right", func(f *Tally, _ *Observations) { delete(f.Lines, lineKey(1)); f.AddLine(lineKey(3), "t0") },
+		`"lost":0,"duplicated":0`, `"lost":1,"duplicated":1`, "not stored", true},
+	{"one byte changed: the count alone is right", func(f *Tally, _ *Observations) { delete(f.Lines, lineKey(1)); f.AddLine(lineOf("line X"), "t0") },
+		`"lost":0`, `"lost":1`, "1 log lines are stored that nobody wrote", true},
+	{"on the other stream", func(f *Tally, _ *Observations) {
+		delete(f.Lines, lineKey(1))
+		f.AddLine(LineKey{"cart", "stderr", lineKey(1).Sum}, "t0")
+	}, `"lost":0`, `"lost":1`, "nobody wrote", true},
+	{"another trace id", func(f *Tally, _ *Observations) { f.Lines[lineKey(1)] = Lines{1, "t1"} },
+		"", "", "another trace id", false},
+	{"a trace without one span", func(f *Tally, _ *Observations) { delete(f.Spans, SpanKey{"cart", "t1", "s1"}) },
+		`"observed":10,"stored":10`, `"observed":10,"stored":9`, "1 traces are stored without some of their spans, one of them t1 has 4 of 5", true},
+	{"a trace without a reason is not kept", func(f *Tally, _ *Observations) { drop(f, "t1") },
+		`"observed":10,"stored":10`, `"observed":10,"stored":5`, "", false},
+	{"a trace with a reason is not kept", func(f *Tally, o *Observations) { drop(f, "t0"); o.Exemplars = nil },
+		`"stored":10},"samples":{"scraped":35,"stored":35},"exemplars":{"shipped":2,"resolved":2}`,
+		`"stored":5},"samples":{"scraped":35,"stored":35},"exemplars":{"shipped":0,"resolved":0}`, "1 traces are not kept though there was a reason in time, one of them t0 had an error span", true},
+	{"an exemplar of a trace that is not kept", func(f *Tally, o *Observations) {
+		drop(f, "t1")
+		o.Exemplars = append(o.Exemplars, Exemplar{Name: "x", TraceID: "t1"})
+	}, `"stored":10},"samples":{"scraped":35,"stored":35},"exemplars":{"shipped":2,`,
+		`"stored":5},"samples":{"scraped":35,"stored":35},"exemplars":{"shipped":3,`, "1 exemplars name a trace or a span that is not stored, one of them {Name:x Job: TraceID:t1 SpanID:}", true},
+	{"an exemplar of a span that is not there", func(_ *Tally, o *Observations) {
+		o.Exemplars = append(o.Exemplars, Exemplar{Name: "x", TraceID: "t0", SpanID: "s1"}) // which is one of t1
+	}, `"shipped":2`, `"shipped":3`, "1 exemplars name", true},
+	{"an exemplar of nothing", func(_ *Tally, o *Observations) { o.Exemplars = append(o.Exemplars, Exemplar{Name: "x"}) },
+		`"shipped":2`, `"shipped":3`, "1 exemplars name", true},
+	{"no scraped exemplar", func(_ *Tally, o *Observations) { o.Exemplars = shown[:1] },
+		`"shipped":2,"resolved":2`, `"shipped":1,"resolved":1`, "0 scraped exemplars and 1 of span metrics", true},
+	{"no exemplar of span metrics", func(_ *Tally, o *Observations) { o.Exemplars = shown[1:] },
+		`"shipped":2,"resolved":2`, `"shipped":1,"resolved":1`, "1 scraped exemplars and 0 of span metrics", true},
+	{"a span twice in the store", func(f *Tally, _ *Observations) { f.Spans[SpanKey{"cart", "t0", "s0"}]++ },
+		`"observed":10,"stored":10`, `"observed":10,"stored":11`, "more than once", false},
+	{"a span of another service", func(f *Tally, _ *Observations) {
+		delete(f.Spans, SpanKey{"cart", "t0", "s0"})
+		f.Spans[SpanKey{"catalog", "t0", "s0"}]++
+	}, "", "", "nobody sent", true},
+	{"a span not observed", func(_ *Tally, o *Observations) { o.Calls-- },
+		`"observed":10`, `"observed":9`, "10 spans were sent, traces_spanmetrics_calls_total says 9", true},
+	{"a span observed twice", func(_ *Tally, o *Observations) { o.Calls++ },
+		`"observed":10`, `"observed":11`, "says 11", false},
+	{"samples lost", func(f *Tally, _ *Observations) { f.Samples[SampleKey{"frontend", "up_total"}]-- },
+		`"scraped":35,"stored":35`, `"scraped":35,"stored":34`, "1 samples were scraped and are not stored", true},
+	{"samples swapped: the count alone is right", func(f *Tally, _ *Observations) {
+		f.Samples[SampleKey{"frontend", "up_total"}]--
+		f.Samples[SampleKey{"cart", "up_total"}]++
+	}, "", "", "not served to a scraper", true},
+	{"the live tail misses one", func(_ *Tally, o *Observations) { o.Followed-- },
+		"", "", "the live tail showed 9 of 10", true},
+}
+
 func TestCompare(t *testing.T) {
-	sum := func(text string) LineKey { return LineKey{"cart", "stdout", ledger.SumOf([]byte(text))} }
-	whole := `{"logs":{"written":10,"stored":10,"lost":0,"duplicated":0},"spans":{"sent":10,"observed":10,"stored":10},"samples":{"scraped":35,"stored":35},"exemplars":{"shipped":2,"resolved":2},"visible_ms":{"p50":12.3,"p99":250}}`
-	for _, test := range []struct {
-		name    string
-		spoil   func(found *Tally, seen *Observations)
-		was, is string // what changes in the report
-		broken  string // a part of what is said; empty: all is well
-		missing bool
-	}{
-		{"all is well", func(*Tally, *Observations) {}, "", "", "", false},
-		{"a line lost", func(f *Tally, _ *Observations) { delete(f.Lines, lineKey(3)) },
-			`"stored":10,"lost":0`, `"stored":9,"lost":1`, "1 log lines were written and are not stored", true},
-		{"a line twice", func(f *Tally, _ *Observations) { f.AddLine(lineKey(3), "t0") },
-			`"stored":10,"lost":0,"duplicated":0`, `"stored":11,"lost":0,"duplicated":1`, "1 log lines are stored more often", false},
-		{"one lost, another twice: the count alone is right", func(f *Tally, _ *Observations) { delete(f.Lines, lineKey(1)); f.AddLine(lineKey(3), "t0") },
-			`"lost":0,"duplicated":0`, `"lost":1,"duplicated":1`, "not stored", true},
-		{"one byte changed: the count alone is right", func(f *Tally, _ *Observations) { delete(f.Lines, lineKey(1)); f.AddLine(sum("line X"), "t0") },
-			`"lost":0`, `"lost":1`, "1 log lines are stored that nobody wrote", true},
-		{"on the other stream", func(f *Tally, _ *Observations) {
-			delete(f.Lines, lineKey(1))
-			f.AddLine(LineKey{"cart", "stderr", lineKey(1).Sum}, "t0")
-		}, `"lost":0`, `"lost":1`, "nobody wrote", true},
-		{"another trace id", func(f *Tally, _ *Observations) { f.Lines[lineKey(1)] = Lines{1, "t1"} },
-			"", "", "another trace id", false},
-		{"a trace without one span", func(f *Tally, _ *Observations) { delete(f.Spans, SpanKey{"cart", "t1", "s1"}) },
-			`"observed":10,"stored":10`, `"observed":10,"stored":9`, "1 traces are stored without some of their spans, one of them t1 has 4 of 5", true},
-		{"a trace without a reason is not kept", func(f *Tally, _ *Observations) { drop(f, "t1") },
-			`"observed":10,"stored":10`, `"observed":10,"stored":5`, "", false},
-		{"a trace with a reason is not kept", func(f *Tally, o *Observations) { drop(f, "t0"); o.Exemplars = nil },
-			`"stored":10},"samples":{"scraped":35,"stored":35},"exemplars":{"shipped":2,"resolved":2}`,
-			`"stored":5},"samples":{"scraped":35,"stored":35},"exemplars":{"shipped":0,"resolved":0}`, "1 traces are not kept though there was a reason in time, one of them t0 had an error span", true},
-		{"an exemplar of a trace that is not kept", func(f *Tally, o *Observations) {
-			drop(f, "t1")
-			o.Exemplars = append(o.Exemplars, Exemplar{Name: "x", TraceID: "t1"})
-		}, `"stored":10},"samples":{"scraped":35,"stored":35},"exemplars":{"shipped":2,`,
-			`"stored":5},"samples":{"scraped":35,"stored":35},"exemplars":{"shipped":3,`, "1 exemplars name a trace or a span that is not stored, one of them {Name:x Job: TraceID:t1 SpanID:}", true},
-		{"an exemplar of a span that is not there", func(_ *Tally, o *Observations) {
-			o.Exemplars = append(o.Exemplars, Exemplar{Name: "x", TraceID: "t0", SpanID: "s1"}) // which is one of t1
-		}, `"shipped":2`, `"shipped":3`, "1 exemplars name", true},
-		{"an exemplar of nothing", func(_ *Tally, o *Observations) { o.Exemplars = append(o.Exemplars, Exemplar{Name: "x"}) },
-			`"shipped":2`, `"shipped":3`, "1 exemplars name", true},
-		{"no scraped exemplar", func(_ *Tally, o *Observations) { o.Exemplars = shown[:1] },
-			`"shipped":2,"resolved":2`, `"shipped":1,"resolved":1`, "0 scraped exemplars and 1 of span metrics", true},
-		{"no exemplar of span metrics", func(_ *Tally, o *Observations) { o.Exemplars = shown[1:] },
-			`"shipped":2,"resolved":2`, `"shipped":1,"resolved":1`, "1 scraped exemplars and 0 of span metrics", true},
-		{"a span twice in the store", func(f *Tally, _ *Observations) { f.Spans[SpanKey{"cart", "t0", "s0"}]++ },
-			`"observed":10,"stored":10`, `"observed":10,"stored":11`, "more than once", false},
-		{"a span of another service", func(f *Tally, _ *Observations) {
-			delete(f.Spans, SpanKey{"cart", "t0", "s0"})
-			f.Spans[SpanKey{"catalog", "t0", "s0"}]++
-		}, "", "", "nobody sent", true},
-		{"a span not observed", func(_ *Tally, o *Observations) { o.Calls-- },
-			`"observed":10`, `"observed":9`, "10 spans were sent, traces_spanmetrics_calls_total says 9", true},
-		{"a span observed twice", func(_ *Tally, o *Observations) { o.Calls++ },
-			`"observed":10`, `"observed":11`, "says 11", false},
-		{"samples lost", func(f *Tally, _ *Observations) { f.Samples[SampleKey{"frontend", "up_total"}]-- },
-			`"scraped":35,"stored":35`, `"scraped":35,"stored":34`, "1 samples were scraped and are not stored", true},
-		{"samples swapped: the count alone is right", func(f *Tally, _ *Observations) {
-			f.Samples[SampleKey{"frontend", "up_total"}]--
-			f.Samples[SampleKey{"cart", "up_total"}]++
-		}, "", "", "not served to a scraper", true},
-		{"the live tail misses one", func(_ *Tally, o *Observations) { o.Followed-- },
-			"", "", "the live tail showed 9 of 10", true},
-	} {
+	for _, test := range comparisons {
 		t.Run(test.name, func(t *testing.T) {
 			found := truth()
 			seen := Observations{Calls: 10, Exemplars: slices.Clone(shown), Followed: 10, P50: 12345 * time.Microsecond, P99: 250 * time.Millisecond}

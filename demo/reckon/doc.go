@@ -22,6 +22,7 @@
 // than it ended, and at most one second ([hop]) after the agent acknowledged it, a line or a body after it was written.
 // What leaves the shop shortly before or in an [Outage], or before all senders have tried again, may come as late as that.
 // (Late is much longer than an outage of the demo, so that traces are whole in spite of one.) A trace that is not kept and
-// whose reason cannot be shown to have been in time is no broken promise, but the aggregator must have counted late spans,
-// as many at least as there are such traces with an error or a slow span. It does not count late lines and exemplars.
+// whose reason cannot be shown to have been in time is no broken promise, but the aggregator must have counted it: at least
+// one late span for each that had an error or a slow span, one late error line for each that had one. (Exemplars that come
+// late are nothing unusual: a scrape happens every few seconds.)
 package reckon

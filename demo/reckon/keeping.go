@@ -16,15 +16,17 @@ type Keeping struct {
 	Late           int // not kept, though there was a reason: it may have come too late
 }
 
-// traces compares the stored traces with what is promised of them; late is how many spans the aggregator says came when
-// their trace had been decided.
-func (r *Reckoning) traces(written, found *Tally, terms *Terms, late int) {
+// Late is what the aggregator says came when its trace had been decided: spans, and error lines of traces not kept.
+type Late struct{ Spans, Lines int }
+
+// traces compares the stored traces with what is promised of them.
+func (r *Reckoning) traces(written, found *Tally, terms *Terms, late Late) {
 	stored := make(map[string]int)
 	for k := range written.Spans {
 		stored[k.TraceID] += min(1, found.Spans[k])
 	}
 	var parts, unkept offenders
-	odd := 0
+	var missed Late
 	for id, t := range written.Traces {
 		if t.Spans == 0 {
 			continue // a line or an exemplar of no trace at all
@@ -44,9 +46,7 @@ func (r *Reckoning) traces(written, found *Tally, terms *Terms, late int) {
 			unkept.addf("%s had %s", id, t.Reason)
 		default:
 			r.Late++
-			if t.Odd {
-				odd++
-			}
+			missed.count(t)
 		}
 	}
 	if parts.n > 0 {
@@ -55,12 +55,23 @@ func (r *Reckoning) traces(written, found *Tally, terms *Terms, late int) {
 	if unkept.n > 0 {
 		r.brokenf(true, "%d traces are not kept though there was a reason in time, one of them %s", unkept.n, unkept.first)
 	}
-	if odd > late {
-		r.brokenf(true, "%d traces with an error or a slow span are not kept, and the aggregator speaks of %d late spans", odd, late)
+	if missed.Spans > late.Spans || missed.Lines > late.Lines {
+		r.brokenf(true, "%d traces with an error or a slow span and %d with an error line are not kept, and the aggregator speaks of %d late spans and %d late lines",
+			missed.Spans, missed.Lines, late.Spans, late.Lines)
 	}
 	if improbable(r.RestKept, r.Rest, terms.Share) {
 		few := float64(r.RestKept) < terms.Share*float64(r.Rest)
 		r.brokenf(few, "of %d traces without a reason %d are kept: that cannot be chance at a share of %g", r.Rest, r.RestKept, terms.Share)
+	}
+}
+
+// count adds the least that must have been late of a trace that is not kept.
+func (l *Late) count(t *Trace) {
+	if t.BySpan {
+		l.Spans++
+	}
+	if t.ByLine {
+		l.Lines++
 	}
 }
 

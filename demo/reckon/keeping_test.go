@@ -50,8 +50,10 @@ func TestKeptTraces(t *testing.T) {
 		{"not kept for a line", line, 0, 500, 600, 0, 9, "had an error line", 0},
 		{"not kept for an exemplar", shown, 0, 500, 600, 0, 9, "had an exemplar", 0},
 		{"the reason may have come late, and did", span, 0, 1100, 1200, 0, 1, "", 1},
-		{"the reason may have come late, and did not", span, 0, 1100, 1200, 0, 0, "1 traces with an error or a slow span are not kept, and the aggregator speaks of 0 late spans", 1},
-		{"a line that may have come late", line, 0, 1100, 1200, 0, 0, "", 1},
+		{"the reason may have come late, and did not", span, 0, 1100, 1200, 0, 0, "1 traces with an error or a slow span and 0 with an error line are not kept, and the aggregator speaks of 0 late", 1},
+		{"the line may have come late, and did", line, 0, 1100, 1200, 0, 1, "", 1},
+		{"the line may have come late, and did not", line, 0, 1100, 1200, 0, 0, "0 traces with an error or a slow span and 1 with", 1},
+		{"an exemplar that may have come late", shown, 0, 1100, 1200, 0, 0, "", 1},
 		{"the kill came between", span, 9500, 9600, 9700, 0, 3, "", 1},
 		{"the kill came after", span, 8500, 8600, 8700, 0, 3, "in time", 0},
 		{"the kill came before it ended", span, 12000, 12100, 12200, 0, 1, "", 1},
@@ -64,7 +66,12 @@ func TestKeptTraces(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			ms := func(n time.Duration) time.Time { return after(n * time.Millisecond) }
 			written, found := NewTally(), NewTally()
-			trace := &Trace{Spans: 5, Ended: ms(test.ended), Sent: ms(test.sent), Reason: test.reason, Left: ms(test.left), Odd: test.reason == span}
+			trace := &Trace{Spans: 5, Ended: ms(test.ended), Sent: ms(test.sent), Reason: test.reason, Left: ms(test.left)}
+			trace.BySpan, trace.ByLine = test.reason == span, test.reason == line
+			late := Late{Spans: test.late}
+			if trace.ByLine {
+				late = Late{Lines: test.late}
+			}
 			written.Traces["t"], written.Traces["of no span"] = trace, &Trace{Reason: line, Left: noon}
 			for i := range trace.Spans {
 				k := SpanKey{"cart", "t", fmt.Sprint(i)}
@@ -76,7 +83,7 @@ func TestKeptTraces(t *testing.T) {
 			terms := asConfigured
 			terms.Outages = away
 			var r Reckoning
-			r.traces(written, found, &terms, test.late)
+			r.traces(written, found, &terms, late)
 			if said := strings.Join(r.Broken, "\n"); test.broken == "" && said != "" || !strings.Contains(said, test.broken) {
 				t.Errorf("said %q, want %q", said, test.broken)
 			}
@@ -108,7 +115,7 @@ func TestTheShareOfTheRest(t *testing.T) {
 			}
 		}
 		var r Reckoning
-		r.traces(written, found, &asConfigured, 0)
+		r.traces(written, found, &asConfigured, Late{})
 		if (len(r.Broken) > 0) != test.broken || r.Missing != test.missing || r.Rest != test.n || r.RestKept != test.kept {
 			t.Errorf("%d of %d: %q, missing %v, %+v", test.kept, test.n, r.Broken, r.Missing, r.Keeping)
 		}
@@ -155,10 +162,10 @@ func TestReadLedgersOfTraces(t *testing.T) {
 	}
 	for id, want := range map[string]Trace{
 		"good":      {Spans: 2, Ended: noon.Add(time.Second)},
-		"slow":      {Spans: 1, Ended: noon.Add(2*time.Second + 1), Reason: "a slow span", Odd: true},
-		"failed":    {Spans: 1, Ended: noon, Reason: "an error line", Odd: true}, // the first of three
-		"spoken of": {Spans: 1, Ended: noon, Reason: "an error line"},
-		"shown":     {Spans: 1, Ended: noon, Reason: "an exemplar", Odd: true},
+		"slow":      {Spans: 1, Ended: noon.Add(2*time.Second + 1), Reason: "a slow span", BySpan: true},
+		"failed":    {Spans: 1, Ended: noon, Reason: "an error line", BySpan: true, ByLine: true}, // the first of three
+		"spoken of": {Spans: 1, Ended: noon, Reason: "an error line", ByLine: true},
+		"shown":     {Spans: 1, Ended: noon, Reason: "an exemplar", BySpan: true},
 	} {
 		trace := got.Traces[id]
 		if trace == nil {

@@ -73,7 +73,7 @@ func (r *Reckoner) read(ctx context.Context) (*Reckoning, error) {
 	if seen.Calls, err = r.API.Calls(ctx); err != nil {
 		return nil, err
 	}
-	if seen.Late, err = r.API.LateSpans(ctx); err != nil {
+	if seen.Late, err = r.API.Late(ctx); err != nil {
 		return nil, err
 	}
 	seen.Followed = r.Follower.Seen()

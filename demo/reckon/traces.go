@@ -15,7 +15,8 @@ type Trace struct {
 
 	Reason string    // the first for which it is to be kept; "": there is none
 	Left   time.Time // when that left the shop
-	Odd    bool      // one of the reasons is a span
+	// Whether spans, and whether error lines are among the reasons.
+	BySpan, ByLine bool
 }
 
 func (t *Trace) reason(text string, left time.Time) {
@@ -50,7 +51,9 @@ func (r *traceReader) take(e *ledger.Entry) {
 	switch e.Kind {
 	case ledger.Log:
 		if e.Error && e.TraceID != "" {
-			r.trace(e.TraceID).reason("an error line", e.Time)
+			t := r.trace(e.TraceID)
+			t.reason("an error line", e.Time)
+			t.ByLine = true
 		}
 	case ledger.Metrics:
 		for _, id := range e.Traces {
@@ -81,11 +84,12 @@ func (r *traceReader) sent(span *ledger.Entry, at time.Time) {
 	switch {
 	case span.Error:
 		t.reason("an error span", at)
-		t.Odd = true
 	case span.Time.Sub(span.Start) > r.slow:
 		t.reason("a slow span", at)
-		t.Odd = true
+	default:
+		return
 	}
+	t.BySpan = true
 }
 
 // end reports what is left over.
