@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/braidhq/braid/config"
 )
 
@@ -36,8 +38,9 @@ func TestConfigurationsAreWhatBraidReads(t *testing.T) {
 	if len(keep) != 3 || keep[0].Type != "error" || keep[1].Above != config.Duration(sampleSlow) || keep[2].Probability != sampleShare {
 		t.Errorf("keep: %+v", keep)
 	}
-	if aggregator.SpanMetrics.Interval != agent.Prometheus.GlobalConfig.ScrapeInterval {
-		t.Errorf("span metrics each %s, scrapes each %s", aggregator.SpanMetrics.Interval, agent.Prometheus.GlobalConfig.ScrapeInterval)
+	made, scraped := model.Duration(aggregator.SpanMetrics.Interval), agent.Prometheus.GlobalConfig.ScrapeInterval
+	if made != scraped {
+		t.Errorf("span metrics each %s, scrapes each %s", made, scraped)
 	}
 }
 
