@@ -60,7 +60,8 @@ func TestKeptTraces(t *testing.T) {
 		{"long after the kill", span, 22500, 22600, 22700, 0, 1, "in time", 0},
 		{"cut by the kill", span, 9500, 9600, 9700, 4, 3, "1 traces are stored without some of their spans, one of them t has 4 of 5", 0},
 		{"cut, without a reason", "", 0, 0, 600, 4, 3, "4 of 5", 0},
-		{"the last span came when all was over", span, 0, 100, 61500, 4, 3, "", 0},
+		{"the last span came just in time", span, 0, 100, 60900, 4, 3, "4 of 5", 0},
+		{"the last span came when all was over", span, 0, 100, 61100, 4, 3, "", 0},
 		{"none is stored, without a reason", "", 0, 0, 600, 0, 0, "", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {

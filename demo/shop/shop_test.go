@@ -276,7 +276,7 @@ func checkReasons(t *testing.T, x *town, traces map[string]string, failed map[st
 		t.Errorf("traces with an error span: the ledgers have %v, the agent %v", spans, failed)
 	}
 	broken, noReceipt := traces["/checkout/ann?card="+CardBroken], traces["/checkout/ann?card="+CardNoReceipt]
-	if !spans[broken] || !lines[broken] || spans[noReceipt] || !lines[noReceipt] || spans[traces["/"]] || lines[traces["/"]] {
+	if !spans[broken] || !lines[broken] || spans[noReceipt] || !lines[noReceipt] || lines[traces["/checkout/ann?card="+CardDeclined]] || spans[traces["/"]] || lines[traces["/"]] {
 		t.Errorf("%v\nerror spans in %v, error lines in %v", traces, spans, lines)
 	}
 	if longest < 700*time.Millisecond {
