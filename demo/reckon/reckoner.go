@@ -24,10 +24,10 @@ type Reckoner struct {
 // more: what comes late and twice shall not escape. It returns the last reckoning; an error says that none could be
 // made.
 func (r *Reckoner) Reckon(ctx context.Context) (*Reckoning, error) {
-	deadline := time.Now().Add(r.Patience)
+	start := time.Now()
+	deadline := start.Add(r.Patience)
 	last := false
-	for reading := 1; ; reading++ {
-		begin := time.Now()
+	for begin := start; ; begin = time.Now() {
 		got, err := r.read(ctx)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -40,7 +40,7 @@ func (r *Reckoner) Reckon(ctx context.Context) (*Reckoning, error) {
 			return got, nil
 		case err != nil:
 			r.Progress(fmt.Sprintf("cannot read back yet: %v", err))
-		case got.Missing && reading > 1: // that the first comes too early is nothing to speak of
+		case got.Missing && begin.Sub(start) > r.Settle: // that the first come too early is nothing to speak of
 			r.Progress("not all has arrived yet: " + got.Broken[0])
 		}
 		pause := max(r.Poll, 2*time.Since(begin))
