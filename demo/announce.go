@@ -30,6 +30,8 @@ func (s *site) announce(w io.Writer, executable, errorTrace string) {
 	fmt.Fprintf(table, "agent\thttp://%s\ttails %s, scrapes all, takes OTLP at %s\n", s.agentWeb, s.pods(), s.agentHTTP)
 	fmt.Fprintf(table, "aggregator\t%s\tstores in %s\n", server, s.path("data", "aggregator"))
 	_ = table.Flush()
+	fmt.Fprintf(w, "\nSampling keeps traces with an error or a span over %s, those that error lines and scraped exemplars name, and %g %%\n"+
+		"of the others; metrics are made of all spans.\n", sampleSlow, 100*sampleShare)
 
 	fmt.Fprintf(w, "\nWorth trying, in another terminal:\n\n")
 	for _, command := range s.commands(braid, server, errorTrace) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/braidhq/braid/demo/node"
+	"github.com/braidhq/braid/demo/reckon"
 	"github.com/braidhq/braid/demo/shop"
 )
 
@@ -205,8 +206,10 @@ func (c *cluster) stopBraid(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// crashAggregator kills the aggregator by -9 and starts it again after a while, on the same ports and data.
-func (c *cluster) crashAggregator(ctx context.Context, away time.Duration) error {
+// crashAggregator kills the aggregator by -9 and starts it again after a while, on the same ports and data. It returns
+// from when to when it was not there.
+func (c *cluster) crashAggregator(ctx context.Context, away time.Duration) (outage reckon.Outage, err error) {
+	outage.From = time.Now()
 	c.expect(c.aggregator)
 	c.aggregator.kill()
 	c.aggregator = nil
@@ -215,11 +218,11 @@ func (c *cluster) crashAggregator(ctx context.Context, away time.Duration) error
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return outage, context.Cause(ctx)
 	}
-	p, err := c.startBraid(ctx, "aggregator", c.site.aggregatorWeb)
-	c.aggregator = p
-	return err
+	c.aggregator, err = c.startBraid(ctx, "aggregator", c.site.aggregatorWeb)
+	outage.To = time.Now()
+	return outage, err
 }
 
 // kill ends everything at once.

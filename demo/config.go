@@ -4,14 +4,24 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/prometheus/common/model"
 )
 
 // How the demo is sized.
 const (
-	scrapeInterval = "2s"
+	scrapeInterval = "2s" // and that of the metrics that are made of spans
 	maxLogBytes    = 64 << 10
 	maxLogFiles    = 5
 	rotateEvery    = 2 * time.Second
+)
+
+// How it samples traces. The wait is short, so that what one looks for is soon there; nothing in the shop takes that long.
+const (
+	sampleWait  = 2 * time.Second
+	sampleLate  = time.Minute
+	sampleSlow  = 500 * time.Millisecond
+	sampleShare = 0.1
 )
 
 // agentConfig is what `braid agent` is started with.
@@ -54,7 +64,7 @@ scrape_configs:
 
 // aggregatorConfig is what `braid aggregator` is started with.
 func (s *site) aggregatorConfig() string {
-	return fmt.Sprintf(`# The demo's aggregator, on the embedded store.
+	return fmt.Sprintf(`# The demo's aggregator, on the embedded store. Error lines and scraped exemplars keep their trace, too.
 cluster: %s
 data_dir: %q
 receivers:
@@ -63,7 +73,17 @@ receivers:
 exporters:
   - name: local
     store: {retention: 24h}
+sampling:
+  wait: %s
+  late: %s
+  keep:
+    - {name: errors, type: error}
+    - {name: slow, type: slow, above: %s}
+    - {name: some, type: share, probability: %g}
+span_metrics:
+  interval: %s
 web:
   listen: %s
-`, clusterName, s.path("data", "aggregator"), s.aggregatorHTTP, s.aggregatorGRPC, s.aggregatorWeb)
+`, clusterName, s.path("data", "aggregator"), s.aggregatorHTTP, s.aggregatorGRPC,
+		model.Duration(sampleWait), model.Duration(sampleLate), model.Duration(sampleSlow), sampleShare, scrapeInterval, s.aggregatorWeb)
 }

@@ -34,6 +34,13 @@ const (
 	chaosAway  = 3 * time.Second
 )
 
+// How long the demo has to run, and how busy the shop has to be, for it to be wrong that no exemplar is stored: they are
+// held back until their trace is decided.
+const (
+	exemplarsAfter = 20 * time.Second
+	exemplarsRate  = 5
+)
+
 // ErrBroken says that a promise was not kept; which one stands on Stderr.
 var ErrBroken = errors.New("a promise is broken")
 
@@ -95,6 +102,7 @@ type demo struct {
 	load     *load
 	follower *reckon.Follower
 	start    time.Time
+	outages  reckon.Outages
 	news     io.Writer
 }
 
@@ -135,7 +143,7 @@ func (d *demo) day(alive, open context.Context) error {
 	if !d.Report {
 		return d.cluster.stopBraid(alive)
 	}
-	got, err := d.reckon(alive)
+	got, err := d.reckon(alive, time.Since(d.start))
 	if err != nil {
 		return err
 	}
@@ -186,9 +194,11 @@ func (d *demo) business(open context.Context) error {
 			}
 		case <-chaos:
 			d.sayf("chaos: kill -9 of the aggregator")
-			if err := d.cluster.crashAggregator(open, chaosAway); err != nil {
+			outage, err := d.cluster.crashAggregator(open, chaosAway)
+			if err != nil {
 				return closed(err)
 			}
+			d.outages = append(d.outages, outage)
 			d.sayf("chaos: the aggregator is back")
 		case <-over:
 			return nil
@@ -206,11 +216,12 @@ func closed(err error) error {
 	return err
 }
 
-func (d *demo) reckon(alive context.Context) (*reckon.Reckoning, error) {
+// reckon compares what was written with what is stored, of a day that was that long.
+func (d *demo) reckon(alive context.Context, day time.Duration) (*reckon.Reckoning, error) {
 	if d.cluster.aggregator == nil {
 		return nil, errors.New("cannot reckon: the demo was stopped while the aggregator was away")
 	}
-	written, err := reckon.ReadLedgers(d.site.ledgers())
+	written, err := reckon.ReadLedgers(d.site.ledgers(), sampleSlow)
 	if err != nil {
 		return nil, fmt.Errorf("cannot reckon: %w", err)
 	}
@@ -218,7 +229,12 @@ func (d *demo) reckon(alive context.Context) (*reckon.Reckoning, error) {
 	d.sayf("the ledgers say %d lines, %d spans, %d samples; reading everything back", lines, spans, samples)
 	r := &reckon.Reckoner{
 		API: d.api, Written: written, Namespace: namespace, Job: shopJob, From: d.start.Add(-time.Second),
-		Follower: d.follower, Patience: d.Patience, Poll: time.Second, Progress: func(text string) { d.sayf("%s", text) },
+		Terms: reckon.Terms{
+			Wait: sampleWait, Late: sampleLate, Slow: sampleSlow, Share: sampleShare,
+			Outages: d.outages, Exemplars: day >= exemplarsAfter && d.Rate >= exemplarsRate,
+		},
+		Follower: d.follower, Patience: d.Patience, Poll: time.Second, Settle: 2 * sampleWait,
+		Progress: func(text string) { d.sayf("%s", text) },
 	}
 	return r.Reckon(alive)
 }
@@ -231,6 +247,8 @@ func (d *demo) report(got *reckon.Reckoning) error {
 	if len(got.Broken) > 0 {
 		d.site.kept = true // the evidence
 	}
+	d.sayf("%d of %d traces are kept: %d of %d had no reason but chance; %d are not whose reason may have come too late",
+		got.Kept, got.Traces, got.RestKept, got.Rest, got.Late)
 	if d.site.kept {
 		d.sayf("logs, ledgers and data are kept in %s", d.site.dir)
 	}
@@ -241,10 +259,11 @@ func (d *demo) report(got *reckon.Reckoning) error {
 		}
 		fmt.Fprintf(d.Stdout, "%s\n", line)
 	} else {
-		fmt.Fprintf(d.Stdout, "logs     %d written, %d stored, %d lost, %d duplicated\n", got.Logs.Written, got.Logs.Stored, got.Logs.Lost, got.Logs.Duplicated)
-		fmt.Fprintf(d.Stdout, "spans    %d sent, %d observed, %d stored\n", got.Spans.Sent, got.Spans.Observed, got.Spans.Stored)
-		fmt.Fprintf(d.Stdout, "samples  %d scraped, %d stored\n", got.Samples.Scraped, got.Samples.Stored)
-		fmt.Fprintf(d.Stdout, "visible  after %.0f ms (median), %.0f ms (99th percentile)\n", got.Visible.P50, got.Visible.P99)
+		fmt.Fprintf(d.Stdout, "logs       %d written, %d stored, %d lost, %d duplicated\n", got.Logs.Written, got.Logs.Stored, got.Logs.Lost, got.Logs.Duplicated)
+		fmt.Fprintf(d.Stdout, "spans      %d sent, %d observed, %d stored\n", got.Spans.Sent, got.Spans.Observed, got.Spans.Stored)
+		fmt.Fprintf(d.Stdout, "samples    %d scraped, %d stored\n", got.Samples.Scraped, got.Samples.Stored)
+		fmt.Fprintf(d.Stdout, "exemplars  %d stored, %d lead to a stored trace\n", got.Exemplars.Shipped, got.Exemplars.Resolved)
+		fmt.Fprintf(d.Stdout, "visible    after %.0f ms (median), %.0f ms (99th percentile)\n", got.Visible.P50, got.Visible.P99)
 	}
 	if len(got.Broken) > 0 {
 		return ErrBroken

@@ -84,8 +84,10 @@ func (l *load) pick(n int) request {
 		return request{http.MethodGet, "/products/999"}
 	case n < 82:
 		return request{http.MethodPost, fmt.Sprintf("/cart/%s?product=%d", user, l.dice.IntN(shop.Products))}
-	case n < 95:
+	case n < 94:
 		return request{http.MethodPost, "/checkout/" + user + "?card=" + shop.CardGood}
+	case n < 95:
+		return request{http.MethodPost, "/checkout/" + user + "?card=" + shop.CardNoReceipt}
 	case n < 97:
 		return request{http.MethodPost, "/checkout/" + user + "?card=" + shop.CardDeclined}
 	case n < 99:

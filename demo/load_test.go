@@ -46,7 +46,7 @@ func TestLoadAsksForEverythingAndIsAnsweredToTheEnd(t *testing.T) {
 		t.Errorf("the first customer does %v", first)
 	}
 	for _, kind := range []string{
-		"GET ", "GET 1", "GET products/", "POST cart/", "POST checkout/" + shop.CardGood,
+		"GET ", "GET 1", "GET products/", "POST cart/", "POST checkout/" + shop.CardGood, "POST checkout/" + shop.CardNoReceipt,
 		"POST checkout/" + shop.CardDeclined, "POST checkout/" + shop.CardSlow, "POST checkout/" + shop.CardBroken,
 	} {
 		if kinds[kind] == 0 {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/braidhq/braid/config"
 )
 
@@ -24,8 +26,21 @@ func TestConfigurationsAreWhatBraidReads(t *testing.T) {
 	if n := len(agent.Prometheus.ScrapeConfigs); n != 2 {
 		t.Errorf("%d scrape jobs", n)
 	}
-	if _, err := config.LoadAggregator(s.path("aggregator.yaml")); err != nil {
+	aggregator, err := config.LoadAggregator(s.path("aggregator.yaml"))
+	if err != nil {
 		t.Fatal(err)
+	}
+	sampling := aggregator.Sampling
+	if sampling == nil || sampling.Wait != config.Duration(sampleWait) || sampling.Late != config.Duration(sampleLate) {
+		t.Fatalf("aggregator: %+v", sampling)
+	}
+	keep := sampling.Keep
+	if len(keep) != 3 || keep[0].Type != "error" || keep[1].Above != config.Duration(sampleSlow) || keep[2].Probability != sampleShare {
+		t.Errorf("keep: %+v", keep)
+	}
+	made, scraped := model.Duration(aggregator.SpanMetrics.Interval), agent.Prometheus.GlobalConfig.ScrapeInterval
+	if made != scraped {
+		t.Errorf("span metrics each %s, scrapes each %s", made, scraped)
 	}
 }
 
@@ -60,7 +75,7 @@ func TestAnnouncement(t *testing.T) {
 	s.announce(&b, "/opt/braid", "0123456789abcdef0123456789abcdef")
 	for _, want := range []string{
 		"\n  /opt/braid logs --server http://a:2 -n shop -f", "\n  /opt/braid trace --server http://a:2 0123456789abcdef0123456789abcdef",
-		"\n  curl ", "\n  /opt/braid check /d/agent.yaml",
+		"\n  curl ", "\nSampling keeps traces with an error or a span over 500ms, ", "and 10 %\nof the others", "\n  /opt/braid check /d/agent.yaml",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())

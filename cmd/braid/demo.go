@@ -21,8 +21,10 @@ func newDemoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Run a small shop, its agent and its aggregator on this machine",
 		Long: `Run a shop of five HTTP services, the node they log to, an agent and an aggregator, each a process of its own on
-loopback, until Ctrl-C or for a while. With --for everything that the services wrote is read back at the end and
-compared with their own ledgers; the exit code is 1 if anything was lost, doubled or changed.`,
+loopback, until Ctrl-C or for a while. The aggregator samples: traces with an error, an error line, a slow span or a
+scraped exemplar are kept whole, and one in ten of the others; metrics are made of all spans. With --for everything that
+the services wrote is read back at the end and compared with their own ledgers; the exit code is 1 if anything was lost,
+doubled or changed, if a trace was cut or not kept though it should have been, or if an exemplar leads nowhere.`,
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 func readAll(t *testing.T, path string) []Entry {
@@ -25,44 +28,62 @@ func TestWriteThenRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Line("stdout", "aa", func(seq uint64) []byte { return fmt.Appendf(nil, "line %d", seq) })
-	w.Line("stderr", "", func(seq uint64) []byte { return fmt.Appendf(nil, "line %d", seq) })
-	w.Span("t1", "s1", "GET /")
-	body := []byte("# HELP a b\n# TYPE a counter\na_total{x=\"1 {\"} 3 # {trace_id=\"ab\"} 1 2\na_total{x=\"2\"} 4\nup 1\n# EOF\n")
+	w.Line("stdout", "aa", true, func(seq uint64) []byte { return fmt.Appendf(nil, "line %d", seq) })
+	w.Line("stderr", "", false, func(seq uint64) []byte { return fmt.Appendf(nil, "line %d", seq) })
+	start := time.Date(2026, 11, 20, 12, 0, 0, 123456789, time.UTC)
+	w.Span(EndedSpan{TraceID: "t1", SpanID: "s1", Name: "GET /", Start: start, End: start.Add(time.Second), Error: true})
+	w.Sent([]string{"s1", "s2"})
+	body := []byte("# HELP a b # {trace_id=\"no\"} 1\n# TYPE a counter\na_total{x=\"1 {\"} 3 # {trace_id=\"ab\"} 1 2\na_total{x=\"2\"} 4\nup 1\n# EOF\n")
 	w.Metrics(body)
-	w.Metrics(body)
+	w.Metrics(bytes.ReplaceAll(body, []byte("} 4"), []byte("} 4 # {trace_id=\"aa\"} 2 3")))
 	w.Metrics([]byte("up 1\n"))
+	w.Metrics(body)
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
 	got := readAll(t, path)
-	if len(got) != 6 {
+	if len(got) != 8 {
 		t.Fatalf("got %d entries: %+v", len(got), got)
 	}
-	if got[0].Seq != 1 || got[0].Sum != SumOf([]byte("line 1")) || got[0].Bytes != 6 || got[0].TraceID != "aa" || got[0].Stream != "stdout" {
+	if got[0].Seq != 1 || got[0].Sum != SumOf([]byte("line 1")) || got[0].Bytes != 6 || got[0].TraceID != "aa" || got[0].Stream != "stdout" || !got[0].Error {
 		t.Errorf("first line: %+v", got[0])
 	}
-	if got[1].Seq != 2 || got[1].Sum != SumOf([]byte("line 2")) || got[1].Stream != "stderr" {
+	if got[1].Seq != 2 || got[1].Sum != SumOf([]byte("line 2")) || got[1].Stream != "stderr" || got[1].Error {
 		t.Errorf("second line: %+v", got[1])
 	}
-	if got[2].TraceID != "t1" || got[2].SpanID != "s1" || got[2].Name != "GET /" {
+	if got[2].TraceID != "t1" || got[2].SpanID != "s1" || got[2].Name != "GET /" || !got[2].Error {
 		t.Errorf("span: %+v", got[2])
 	}
-	for i, want := range []map[string]int{{"a_total": 2, "up": 1}, {"a_total": 2, "up": 1}, {"up": 1}} {
-		e := got[3+i]
-		if fmt.Sprint(e.Names) != fmt.Sprint(want) {
-			t.Errorf("body %d: got names %v, want %v", i, e.Names, want)
+	if !got[2].Start.Equal(start) || !got[2].Time.Equal(start.Add(time.Second)) {
+		t.Errorf("span: from %s to %s", got[2].Start, got[2].Time)
+	}
+	if got[3].Kind != Sent || !slices.Equal(got[3].Spans, []string{"s1", "s2"}) {
+		t.Errorf("export: %+v", got[3])
+	}
+	both := map[string]int{"a_total": 2, "up": 1}
+	for i, want := range []struct {
+		names  map[string]int
+		traces []string
+	}{{both, []string{"ab"}}, {both, []string{"aa"}}, {map[string]int{"up": 1}, nil}, {both, []string{"ab"}}} {
+		e := got[4+i]
+		if !maps.Equal(e.Names, want.names) || !slices.Equal(e.Traces, want.traces) {
+			t.Errorf("body %d: got names %v, traces %v, want %v", i, e.Names, e.Traces, want)
 		}
 	}
-	if got[3].Samples != 3 || got[5].Samples != 1 {
-		t.Errorf("samples: %d, %d", got[3].Samples, got[5].Samples)
+	if got[4].Samples != 3 || got[6].Samples != 1 {
+		t.Errorf("samples: %d, %d", got[4].Samples, got[6].Samples)
+	}
+	for i, e := range got {
+		if i != 2 && time.Since(e.Time).Abs() > time.Hour {
+			t.Errorf("entry %d was made at %s", i, e.Time)
+		}
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := bytes.Count(raw, []byte(`"names"`)); n != 2 {
-		t.Errorf("names stand %d times in the file, want 2: they are left out while they do not change", n)
+	if n := bytes.Count(raw, []byte(`"names"`)); n != 3 {
+		t.Errorf("names stand %d times in the file, want 3: they are left out while they do not change", n)
 	}
 }
 
@@ -76,7 +97,7 @@ func TestConcurrentLinesAreNumberedWithoutGaps(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 100 {
-				w.Line("stdout", "", func(seq uint64) []byte { return fmt.Appendf(nil, "%d", seq) })
+				w.Line("stdout", "", false, func(seq uint64) []byte { return fmt.Appendf(nil, "%d", seq) })
 			}
 		})
 	}
@@ -97,8 +118,8 @@ func TestUnfinishedLedgersAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Line("stdout", "", func(uint64) []byte { return []byte("a") })
-	w.Span("t", "s", "n")
+	w.Line("stdout", "", false, func(uint64) []byte { return []byte("a") })
+	w.Span(EndedSpan{TraceID: "t", SpanID: "s", Name: "n"})
 	w.Flush()
 	if err := Read(path, func(Entry) {}); !errors.Is(err, ErrUnfinished) {
 		t.Errorf("no end: got %v", err)

@@ -8,7 +8,9 @@ import (
 	"io"
 	"maps"
 	"os"
+	"slices"
 	"sync"
+	"time"
 )
 
 // A Writer writes one service's ledger. Its methods may be called concurrently and do not fail: the first error is
@@ -19,6 +21,7 @@ type Writer struct {
 	buf    *bufio.Writer
 	totals Totals
 	names  map[string]int // of the last Metrics entry
+	traces []string       // that exemplars of the last Metrics entry name
 	err    error
 }
 
@@ -35,26 +38,43 @@ func Create(path string) (*Writer, error) {
 }
 
 // Line calls write with the sequence number of the next line and enters the line that write says it has written,
-// whole and without its newline. Lines are numbered in the order in which they were written.
-func (w *Writer) Line(stream, traceID string, write func(seq uint64) (line []byte)) {
+// whole and without its newline; isError says that its level is error or above. Lines are numbered in the order in which
+// they were written.
+func (w *Writer) Line(stream, traceID string, isError bool, write func(seq uint64) (line []byte)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.totals.Logs++
 	line := write(w.totals.Logs)
-	w.enter(Entry{Kind: Log, Seq: w.totals.Logs, Stream: stream, Sum: SumOf(line), Bytes: len(line), TraceID: traceID})
+	w.enter(Entry{
+		Kind: Log, Time: time.Now(), Seq: w.totals.Logs, Stream: stream, Sum: SumOf(line), Bytes: len(line), TraceID: traceID, Error: isError,
+	})
 }
 
-// Span enters one ended span; both ids are in hex.
-func (w *Writer) Span(traceID, spanID, name string) {
+// An EndedSpan is what is entered of a span; both ids are in hex.
+type EndedSpan struct {
+	TraceID, SpanID, Name string
+	Start, End            time.Time
+	Error                 bool
+}
+
+// Span enters one ended span.
+func (w *Writer) Span(s EndedSpan) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.totals.Spans++
-	w.enter(Entry{Kind: Span, TraceID: traceID, SpanID: spanID, Name: name})
+	w.enter(Entry{Kind: Span, Time: s.End, TraceID: s.TraceID, SpanID: s.SpanID, Name: s.Name, Start: s.Start, Error: s.Error})
+}
+
+// Sent enters that the agent has acknowledged the spans with these ids.
+func (w *Writer) Sent(spanIDs []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.enter(Entry{Kind: Sent, Time: time.Now(), Spans: spanIDs})
 }
 
 // Metrics enters one body in a Prometheus text format.
 func (w *Writer) Metrics(body []byte) {
-	names := countNames(body)
+	names, traces := countNames(body), namedTraces(body)
 	total := 0
 	for _, n := range names {
 		total += n
@@ -62,7 +82,13 @@ func (w *Writer) Metrics(body []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.totals.Samples += uint64(total)
-	e := Entry{Kind: Metrics, Samples: total}
+	e := Entry{Kind: Metrics, Time: time.Now(), Samples: total}
+	for _, id := range traces {
+		if _, before := slices.BinarySearch(w.traces, id); !before {
+			e.Traces = append(e.Traces, id)
+		}
+	}
+	w.traces = traces
 	if !maps.Equal(names, w.names) {
 		e.Names, w.names = names, names
 	}
@@ -131,4 +157,17 @@ func countNames(body []byte) map[string]int {
 		}
 	}
 	return names
+}
+
+// namedTraces returns the trace ids of the exemplars in a body of the OpenMetrics text format, each once and in order.
+func namedTraces(body []byte) (ids []string) {
+	const label = ` # {trace_id="`
+	for line := range bytes.Lines(body) {
+		if i := bytes.LastIndex(line, []byte(label)); i > 0 && line[0] != '#' {
+			id, _, _ := bytes.Cut(line[i+len(label):], []byte{'"'})
+			ids = append(ids, string(id))
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }

@@ -131,9 +131,55 @@ func (a *API) Samples(ctx context.Context, job, name string, from time.Time) (ma
 	return counts, nil
 }
 
-// Calls returns the sum of traces_spanmetrics_calls_total on the aggregator's own /metrics: the spans it has observed.
+// Exemplars returns what the store has since from, of whatever series.
+func (a *API) Exemplars(ctx context.Context, from time.Time) ([]Exemplar, error) {
+	body, err := a.get(ctx, "/api/v1/query_exemplars", url.Values{
+		"query": {`{__name__=~".+"}`}, "start": {from.UTC().Format(time.RFC3339Nano)},
+		"end": {time.Now().Add(time.Minute).UTC().Format(time.RFC3339Nano)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	var answer struct {
+		Data []struct {
+			SeriesLabels map[string]string `json:"seriesLabels"`
+			Exemplars    []struct {
+				Labels map[string]string `json:"labels"`
+			} `json:"exemplars"`
+		} `json:"data"`
+	}
+	if err := json.NewDecoder(body).Decode(&answer); err != nil {
+		return nil, fmt.Errorf("cannot read exemplars: %w", err)
+	}
+	var all []Exemplar
+	for _, series := range answer.Data {
+		for _, e := range series.Exemplars {
+			all = append(all, Exemplar{
+				Name: series.SeriesLabels["__name__"], Job: series.SeriesLabels["job"], TraceID: e.Labels["trace_id"], SpanID: e.Labels["span_id"],
+			})
+		}
+	}
+	return all, nil
+}
+
+// Calls returns how many spans the aggregator's span metrics have observed.
 func (a *API) Calls(ctx context.Context) (int, error) {
-	body, err := a.get(ctx, "/metrics", nil)
+	return a.sum(ctx, "/metrics/spans", "traces_spanmetrics_calls_total", "")
+}
+
+// Late returns what the aggregator counts as late.
+func (a *API) Late(ctx context.Context) (late Late, err error) {
+	if late.Spans, err = a.sum(ctx, "/metrics", "braid_links_late_total", `kind="span"`); err != nil {
+		return late, err
+	}
+	late.Lines, err = a.sum(ctx, "/metrics", "braid_links_late_total", `kind="error_line"`)
+	return late, err
+}
+
+// sum adds up the samples of one name that have a label, on one of the aggregator's pages of metrics.
+func (a *API) sum(ctx context.Context, page, name, label string) (int, error) {
+	body, err := a.get(ctx, page, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -144,8 +190,8 @@ func (a *API) Calls(ctx context.Context) (int, error) {
 	}
 	sum := 0.0
 	for line := range strings.Lines(string(text)) {
-		rest, ours := strings.CutPrefix(strings.TrimSpace(line), "traces_spanmetrics_calls_total")
-		if !ours || rest == "" || (rest[0] != '{' && rest[0] != ' ') {
+		rest, ours := strings.CutPrefix(strings.TrimSpace(line), name)
+		if !ours || rest == "" || (rest[0] != '{' && rest[0] != ' ') || !strings.Contains(rest, label) {
 			continue
 		}
 		v, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/braidhq/braid/demo/ledger"
@@ -27,6 +29,8 @@ type shelf struct {
 	traces map[string][]StoredSpan
 	counts map[string]map[string]int64
 	calls  int
+	late   Late
+	shown  []Exemplar
 	asked  []string
 }
 
@@ -37,16 +41,23 @@ type row struct {
 
 func newShelf(t *testing.T) (*shelf, *API) {
 	t.Helper()
+	s, mux := emptyShelf()
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return s, &API{Base: server.URL, Client: server.Client()}
+}
+
+func emptyShelf() (*shelf, *http.ServeMux) {
 	s := &shelf{traces: map[string][]StoredSpan{}, counts: map[string]map[string]int64{}}
 	s.grown = sync.NewCond(&s.mu)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/logs", s.logs)
 	mux.HandleFunc("GET /api/v1/traces/{id}", s.trace)
 	mux.HandleFunc("GET /api/v1/query", s.query)
+	mux.HandleFunc("GET /api/v1/query_exemplars", s.exemplars)
+	mux.HandleFunc("GET /metrics/spans", s.spanMetrics)
 	mux.HandleFunc("GET /metrics", s.metrics)
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return s, &API{Base: server.URL, Client: server.Client()}
+	return s, mux
 }
 
 func (s *shelf) add(i int, at time.Time) {
@@ -117,7 +128,32 @@ func (s *shelf) query(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"status":"success","data":{"resultType":"vector","result":[%s]}}`, strings.Join(result, ","))
 }
 
+func (s *shelf) exemplars(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, past := range map[string]bool{"start": true, "end": false} {
+		at, err := time.Parse(time.RFC3339Nano, r.URL.Query().Get(key))
+		if err != nil || at.Before(time.Now()) != past {
+			http.Error(w, key, http.StatusBadRequest)
+			return
+		}
+	}
+	var data []string
+	for _, e := range s.shown {
+		data = append(data, fmt.Sprintf(`{"seriesLabels":{"__name__":%q,"job":%q},"exemplars":[{"labels":{"trace_id":%q,"span_id":%q},"value":"0.1","timestamp":1763683200.5}]}`,
+			e.Name, e.Job, e.TraceID, e.SpanID))
+	}
+	fmt.Fprintf(w, `{"status":"success","data":[%s]}`, strings.Join(data, ","))
+}
+
 func (s *shelf) metrics(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(w, "# TYPE braid_links_late_total counter\nbraid_links_late_total{kind=\"error_line\"} %d\nbraid_links_late_total{kind=\"span\"} %d\n",
+		s.late.Lines, s.late.Spans)
+}
+
+func (s *shelf) spanMetrics(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintf(w, "# TYPE traces_spanmetrics_calls_total counter\ntraces_spanmetrics_calls_total{service=\"a b\"} 2\n")
@@ -142,13 +178,18 @@ func (s *shelf) fill(skipLine int) {
 		}
 		s.counts[k.Name][k.Service] = n
 	}
-	s.calls = 10
+	s.calls, s.shown = 10, shown
 }
 
 func TestReadBack(t *testing.T) {
 	s, api := newShelf(t)
 	s.fill(-1)
-	found, err := api.Read(t.Context(), truth(), "shop", "shop", start)
+	s.late = Late{Spans: 3, Lines: 2}
+	exemplars, err := api.Exemplars(t.Context(), start)
+	if err != nil || !slices.Equal(exemplars, shown) {
+		t.Fatalf("exemplars: %+v, %v", exemplars, err)
+	}
+	found, err := api.Read(t.Context(), truth(), exemplars, "shop", "shop", start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,8 +197,22 @@ func TestReadBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := Compare(truth(), found, Observations{Calls: calls, Followed: 10}); len(got.Broken) > 0 {
+	late, err := api.Late(t.Context())
+	if err != nil || late != s.late {
+		t.Fatalf("%+v late, %v", late, err)
+	}
+	seen := Observations{Calls: calls, Late: late, Exemplars: exemplars, Followed: 10}
+	if got := Compare(truth(), found, &seen, &asConfigured); len(got.Broken) > 0 {
 		t.Errorf("broken: %q", got.Broken)
+	}
+}
+
+func TestTracesThatOnlyAnExemplarNamesAreLookedUp(t *testing.T) {
+	s, api := newShelf(t)
+	s.traces["elsewhere"] = []StoredSpan{{SpanID: "s", Service: "cart"}}
+	found, err := api.Read(t.Context(), truth(), []Exemplar{{TraceID: "elsewhere"}, {}}, "shop", "shop", start)
+	if err != nil || found.Spans[SpanKey{"cart", "elsewhere", "s"}] != 1 {
+		t.Errorf("got %v, %v", found.Spans, err)
 	}
 }
 
@@ -182,7 +237,7 @@ func TestAnswersThatBreakOffAreErrors(t *testing.T) {
 		s, api := newShelf(t)
 		s.fill(-1)
 		s.rows = append(s.rows, row{time.Now(), text})
-		if _, err := api.Read(t.Context(), truth(), "shop", "shop", start); err == nil {
+		if _, err := api.Read(t.Context(), truth(), nil, "shop", "shop", start); err == nil {
 			t.Errorf("%s: taken for a whole answer", text)
 		}
 	}
@@ -191,7 +246,7 @@ func TestAnswersThatBreakOffAreErrors(t *testing.T) {
 func TestFailedRequestsFailTheReading(t *testing.T) {
 	s, api := newShelf(t)
 	s.fill(-1)
-	if _, err := api.Read(t.Context(), truth(), "shop", "not the job", start); err == nil || !strings.Contains(err.Error(), "400") {
+	if _, err := api.Read(t.Context(), truth(), nil, "shop", "not the job", start); err == nil || !strings.Contains(err.Error(), "400") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -201,7 +256,7 @@ func TestReckonerWaitsForWhatIsLate(t *testing.T) {
 	s.fill(7)
 	said := make(chan string, 100)
 	r := &Reckoner{
-		API: api, Written: truth(), Namespace: "shop", Job: "shop", From: start, Follower: followed(t, api, 9),
+		API: api, Written: truth(), Namespace: "shop", Job: "shop", From: start, Terms: asConfigured, Follower: followed(t, api, 9),
 		Patience: time.Minute, Poll: time.Millisecond, Progress: func(text string) { said <- text },
 	}
 	go func() {
@@ -223,7 +278,7 @@ func TestReckonerReadsOnceMoreForLateDuplicates(t *testing.T) {
 	f := followed(t, api, 10)
 	asked := 0
 	twice := roundTripper(func(r *http.Request) (*http.Response, error) {
-		if r.URL.Path == "/metrics" { // the end of a reading
+		if r.URL.Path == "/metrics/spans" { // nearly the end of a reading
 			if asked++; asked == 1 {
 				defer s.add(7, time.Now())
 			}
@@ -232,7 +287,7 @@ func TestReckonerReadsOnceMoreForLateDuplicates(t *testing.T) {
 	})
 	r := &Reckoner{
 		API: &API{Base: api.Base, Client: &http.Client{Transport: twice}}, Written: truth(), Namespace: "shop", Job: "shop",
-		From: start, Follower: f, Patience: time.Minute, Poll: time.Millisecond, Progress: func(string) {},
+		From: start, Terms: asConfigured, Follower: f, Patience: time.Minute, Poll: time.Millisecond, Progress: func(string) {},
 	}
 	got, err := r.Reckon(t.Context())
 	if err != nil {
@@ -243,11 +298,43 @@ func TestReckonerReadsOnceMoreForLateDuplicates(t *testing.T) {
 	}
 }
 
+func TestTheLastReadingComesWhenAllIsDecided(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, mux := emptyShelf()
+		s.fill(-1)
+		var ends []time.Time
+		inside := roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/metrics/spans" {
+				ends = append(ends, time.Now())
+			}
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, r)
+			return w.Result(), nil
+		})
+		api := &API{Base: "http://shelf", Client: &http.Client{Transport: inside}}
+		f := NewFollower(api, "shop", time.Now())
+		for i := range 10 {
+			f.see(&LogLine{UID: fmt.Sprint(i), Time: time.Now()})
+		}
+		r := &Reckoner{
+			API: api, Written: truth(), Namespace: "shop", Job: "shop", From: time.Now().Add(-time.Hour), Terms: asConfigured, Follower: f,
+			Patience: time.Minute, Poll: time.Second, Settle: 5 * time.Second, Progress: func(string) {},
+		}
+		got, err := r.Reckon(t.Context())
+		if err != nil || len(got.Broken) > 0 {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		if len(ends) != 2 || ends[1].Sub(ends[0]) != 5*time.Second {
+			t.Errorf("read at %v", ends)
+		}
+	})
+}
+
 func TestReckonerGivesUp(t *testing.T) {
 	s, api := newShelf(t)
 	s.fill(7)
 	r := &Reckoner{
-		API: api, Written: truth(), Namespace: "shop", Job: "shop", From: start, Follower: followed(t, api, 9),
+		API: api, Written: truth(), Namespace: "shop", Job: "shop", From: start, Terms: asConfigured, Follower: followed(t, api, 9),
 		Patience: 50 * time.Millisecond, Poll: time.Millisecond, Progress: func(string) {},
 	}
 	got, err := r.Reckon(t.Context())

@@ -11,9 +11,9 @@ import (
 // readers is how many requests are under way at once while everything is read back.
 const readers = 4
 
-// Read reads back all lines of a namespace, and of the spans and samples those that written speaks of: spans by trace
-// id, samples by name. Spans of other traces stand in the observed count.
-func (a *API) Read(ctx context.Context, written *Tally, namespace, job string, from time.Time) (*Tally, error) {
+// Read reads back all lines of a namespace, and of the spans and samples those that written or an exemplar speaks of: spans
+// by trace id, samples by name. Spans of other traces stand in the observed count.
+func (a *API) Read(ctx context.Context, written *Tally, exemplars []Exemplar, namespace, job string, from time.Time) (*Tally, error) {
 	found := NewTally()
 	err := a.Logs(ctx, namespace, from, false, func(l *LogLine) {
 		found.AddLine(LineKey{l.Container, l.Stream, ledger.SumOf(l.Bytes())}, l.TraceID)
@@ -24,6 +24,11 @@ func (a *API) Read(ctx context.Context, written *Tally, namespace, job string, f
 	traces, names := make(map[string]bool), make(map[string]bool)
 	for k := range written.Spans {
 		traces[k.TraceID] = true
+	}
+	for _, e := range exemplars {
+		if e.TraceID != "" {
+			traces[e.TraceID] = true
+		}
 	}
 	for k := range written.Samples {
 		names[k.Name] = true

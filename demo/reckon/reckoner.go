@@ -12,9 +12,11 @@ type Reckoner struct {
 	Written        *Tally
 	Namespace, Job string
 	From           time.Time
+	Terms          Terms
 	Follower       *Follower
 	Patience       time.Duration // how long things may take to arrive
 	Poll           time.Duration // between readings; slow readings make it longer
+	Settle         time.Duration // before the last: what was read is then decided, and what was kept is stored
 	Progress       func(text string)
 }
 
@@ -22,10 +24,10 @@ type Reckoner struct {
 // more: what comes late and twice shall not escape. It returns the last reckoning; an error says that none could be
 // made.
 func (r *Reckoner) Reckon(ctx context.Context) (*Reckoning, error) {
-	deadline := time.Now().Add(r.Patience)
+	start := time.Now()
+	deadline := start.Add(r.Patience)
 	last := false
-	for reading := 1; ; reading++ {
-		begin := time.Now()
+	for begin := start; ; begin = time.Now() {
 		got, err := r.read(ctx)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -38,11 +40,14 @@ func (r *Reckoner) Reckon(ctx context.Context) (*Reckoning, error) {
 			return got, nil
 		case err != nil:
 			r.Progress(fmt.Sprintf("cannot read back yet: %v", err))
-		case got.Missing && reading > 1: // that the first comes too early is nothing to speak of
+		case got.Missing && begin.Sub(start) > r.Settle: // that the first come too early is nothing to speak of
 			r.Progress("not all has arrived yet: " + got.Broken[0])
 		}
-		last = err == nil && !got.Missing
-		timer := time.NewTimer(max(r.Poll, 2*time.Since(begin)))
+		pause := max(r.Poll, 2*time.Since(begin))
+		if last = err == nil && !got.Missing; last {
+			pause = max(pause, r.Settle)
+		}
+		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -56,15 +61,22 @@ func (r *Reckoner) Reckon(ctx context.Context) (*Reckoning, error) {
 func (r *Reckoner) read(ctx context.Context) (*Reckoning, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Patience+2*time.Minute)
 	defer cancel()
-	found, err := r.API.Read(ctx, r.Written, r.Namespace, r.Job, r.From)
+	var seen Observations
+	var err error
+	if seen.Exemplars, err = r.API.Exemplars(ctx, r.From); err != nil {
+		return nil, err
+	}
+	found, err := r.API.Read(ctx, r.Written, seen.Exemplars, r.Namespace, r.Job, r.From)
 	if err != nil {
 		return nil, err
 	}
-	calls, err := r.API.Calls(ctx)
-	if err != nil {
+	if seen.Calls, err = r.API.Calls(ctx); err != nil {
 		return nil, err
 	}
-	seen := Observations{Calls: calls, Followed: r.Follower.Seen()}
+	if seen.Late, err = r.API.Late(ctx); err != nil {
+		return nil, err
+	}
+	seen.Followed = r.Follower.Seen()
 	seen.P50, seen.P99 = r.Follower.Percentiles()
-	return Compare(r.Written, found, seen), nil
+	return Compare(r.Written, found, &seen, &r.Terms), nil
 }

@@ -2,6 +2,8 @@ package reckon
 
 import (
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/braidhq/braid/demo/ledger"
 )
@@ -29,11 +31,12 @@ type Tally struct {
 	Lines   map[LineKey]Lines
 	Spans   map[SpanKey]int
 	Samples map[SampleKey]int64
+	Traces  map[string]*Trace // by id; only of what was written
 }
 
 // NewTally returns an empty tally.
 func NewTally() *Tally {
-	return &Tally{Lines: map[LineKey]Lines{}, Spans: map[SpanKey]int{}, Samples: map[SampleKey]int64{}}
+	return &Tally{Lines: map[LineKey]Lines{}, Spans: map[SpanKey]int{}, Samples: map[SampleKey]int64{}, Traces: map[string]*Trace{}}
 }
 
 // AddLine counts one line.
@@ -60,13 +63,16 @@ func (t *Tally) Totals() (lines, spans int, samples int64) {
 	return lines, spans, samples
 }
 
-// ReadLedgers makes the tally of what the services wrote; files are ledger files by service. A ledger that cannot be
-// read to its end fails it: without the whole truth nothing can be reckoned.
-func ReadLedgers(files map[string]string) (*Tally, error) {
+// ReadLedgers makes the tally of what the services wrote; files are ledger files by service, and a span longer than slow
+// is a reason to keep its trace. A ledger that cannot be read to its end fails it: without the whole truth nothing can be
+// reckoned.
+func ReadLedgers(files map[string]string, slow time.Duration) (*Tally, error) {
 	t := NewTally()
 	var errs []error
 	for service, file := range files {
+		traces := &traceReader{traces: t.Traces, slow: slow, pending: map[string]ledger.Entry{}}
 		errs = append(errs, ledger.Read(file, func(e ledger.Entry) {
+			traces.take(&e)
 			switch e.Kind {
 			case ledger.Log:
 				t.AddLine(LineKey{service, e.Stream, e.Sum}, e.TraceID)
@@ -78,6 +84,9 @@ func ReadLedgers(files map[string]string) (*Tally, error) {
 				}
 			}
 		}))
+		if err := traces.end(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", file, err))
+		}
 	}
 	return t, errors.Join(errs...)
 }

@@ -10,7 +10,7 @@
 //
 // In: HTTP requests. Out: spans by the OpenTelemetry SDK to the agent, /metrics by client_golang, JSON lines on stdout,
 // and of payment logfmt, plain lines and stack traces on stderr. Every line, ended span and served /metrics body is
-// entered in the service's ledger at the moment it leaves.
+// entered in the service's ledger at the moment it leaves, and every span once more when the agent has acknowledged it.
 //
 // Nothing here knows braid: the services are ordinary instrumented programs, and what they lose, braid has lost.
 package shop

@@ -21,8 +21,8 @@ type output struct {
 
 // write writes the line that render makes of its sequence number. A failed write stays in the ledger: to the service
 // it was written, and whether it arrived is what the demo is about.
-func (o *output) write(traceID string, render func(seq uint64) string) {
-	o.book.Line(o.stream, traceID, func(seq uint64) []byte {
+func (o *output) write(traceID string, isError bool, render func(seq uint64) string) {
+	o.book.Line(o.stream, traceID, isError, func(seq uint64) []byte {
 		line := []byte(render(seq) + "\n")
 		_, _ = o.w.Write(line)
 		return line[:len(line)-1]
@@ -32,7 +32,7 @@ func (o *output) write(traceID string, render func(seq uint64) string) {
 // plain writes every line of text as a line of its own, its number at the end.
 func (o *output) plain(text string) {
 	for line := range strings.Lines(text) {
-		o.write("", func(seq uint64) string { return fmt.Sprintf("%s seq=%d", strings.TrimRight(line, "\n"), seq) })
+		o.write("", false, func(seq uint64) string { return fmt.Sprintf("%s seq=%d", strings.TrimRight(line, "\n"), seq) })
 	}
 }
 
@@ -66,7 +66,7 @@ func (l *logger) Handle(ctx context.Context, r slog.Record) error {
 		traceID = span.TraceID().String()
 	}
 	var err error
-	l.out.write(traceID, func(seq uint64) string {
+	l.out.write(traceID, r.Level >= slog.LevelError, func(seq uint64) string {
 		var line strings.Builder
 		h := l.format(&line)
 		for _, with := range l.with {

@@ -9,10 +9,11 @@ import (
 
 // The cards that payment knows; every other one is good.
 const (
-	CardGood     = "4111"
-	CardDeclined = "4000" // 402
-	CardSlow     = "4222" // good, after most of a second
-	CardBroken   = "4666" // 500, with a stack trace on stderr
+	CardGood      = "4111"
+	CardDeclined  = "4000" // 402
+	CardSlow      = "4222" // good, after most of a second
+	CardNoReceipt = "4333" // good; that the receipt was not mailed stands in an error line alone
+	CardBroken    = "4666" // 500, with a stack trace on stderr
 )
 
 // payment charges cards. It writes logfmt, some plain lines and its stack traces on stderr.
@@ -34,6 +35,8 @@ func payment(s *service) {
 		case CardBroken:
 			s.metrics.outcomes.WithLabelValues("charge", "failed").Inc()
 			return s.broken(cents)
+		case CardNoReceipt:
+			s.log.ErrorContext(r.Context(), "cannot mail the receipt", "card", "**** "+card)
 		}
 		s.metrics.outcomes.WithLabelValues("charge", "charged").Inc()
 		s.log.InfoContext(r.Context(), "card charged", "cents", cents, "card", "**** "+card)

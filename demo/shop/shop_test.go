@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,8 +16,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/braidhq/braid/demo/ledger"
+	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 )
 
@@ -26,6 +29,8 @@ type agent struct {
 	mu    sync.Mutex
 	spans map[string]string // span id → service
 	twice []string
+	// failed has the traces that have a span with status error.
+	failed map[string]bool
 }
 
 func (a *agent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -57,6 +62,9 @@ func (a *agent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 					a.twice = append(a.twice, id)
 				}
 				a.spans[id] = service.Str()
+				if span.Status().Code() == ptrace.StatusCodeError {
+					a.failed[span.TraceID().String()] = true
+				}
 			}
 		}
 	}
@@ -144,11 +152,12 @@ func (x *town) ask(t *testing.T, method, name, path string, header http.Header) 
 }
 
 func TestAShoppingDayStandsInTheLedgers(t *testing.T) {
-	a := &agent{spans: map[string]string{}}
+	a := &agent{spans: map[string]string{}, failed: map[string]bool{}}
 	a.away.Store(true)
 	server := httptest.NewServer(a)
 	defer server.Close()
 	x := open(t, server.URL)
+	traces := map[string]string{}
 	for _, c := range []struct {
 		method, path string
 		want         int
@@ -162,6 +171,7 @@ func TestAShoppingDayStandsInTheLedgers(t *testing.T) {
 		{"POST", "/checkout/ann?card=" + CardGood, 200},
 		{"POST", "/checkout/ann?card=" + CardDeclined, 402},
 		{"POST", "/checkout/ann?card=" + CardSlow, 200},
+		{"POST", "/checkout/ann?card=" + CardNoReceipt, 200},
 		{"POST", "/checkout/ann?card=" + CardBroken, 502},
 	} {
 		status, body, header := x.ask(t, c.method, "frontend", c.path, nil)
@@ -171,6 +181,7 @@ func TestAShoppingDayStandsInTheLedgers(t *testing.T) {
 		if len(header.Get("X-Trace-Id")) != 32 {
 			t.Errorf("%s %s: no trace id in the answer", c.method, c.path)
 		}
+		traces[c.path] = header.Get("X-Trace-Id")
 	}
 	scraper := http.Header{"X-Prometheus-Scrape-Timeout-Seconds": {"5"}}
 	bodies := map[string]string{}
@@ -186,6 +197,7 @@ func TestAShoppingDayStandsInTheLedgers(t *testing.T) {
 	default:
 	}
 	checkSpans(t, x, a)
+	checkReasons(t, x, traces, a.failed)
 	for _, s := range x.topology.Services {
 		checkLines(t, x, s)
 		checkSamples(t, s, bodies[s.Name])
@@ -200,11 +212,24 @@ func TestAShoppingDayStandsInTheLedgers(t *testing.T) {
 
 func checkSpans(t *testing.T, x *town, a *agent) {
 	t.Helper()
-	ended := map[string]string{}
+	ended, acknowledged := map[string]string{}, 0
 	for _, s := range x.topology.Services {
 		for _, e := range entries(t, s, ledger.Span) {
 			ended[e.SpanID] = s.Name
 		}
+	}
+	for _, s := range x.topology.Services {
+		for _, e := range entries(t, s, ledger.Sent) {
+			for _, id := range e.Spans {
+				if ended[id] != s.Name || a.spans[id] != s.Name {
+					t.Errorf("span %s was acknowledged to %s, and is of %q", id, s.Name, ended[id])
+				}
+				acknowledged++
+			}
+		}
+	}
+	if acknowledged != len(ended) {
+		t.Errorf("%d spans ended, %d were acknowledged", len(ended), acknowledged)
 	}
 	if len(ended) < 40 {
 		t.Errorf("only %d spans in the ledgers", len(ended))
@@ -219,6 +244,46 @@ func checkSpans(t *testing.T, x *town, a *agent) {
 	}
 	if len(a.spans) != len(ended) {
 		t.Errorf("%d spans came, %d were ended", len(a.spans), len(ended))
+	}
+}
+
+// checkReasons checks what the ledgers say of errors, by the path of the request whose trace it is.
+func checkReasons(t *testing.T, x *town, traces map[string]string, failed map[string]bool) {
+	t.Helper()
+	spans, lines, named := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	var longest time.Duration
+	for _, s := range x.topology.Services {
+		for _, e := range entries(t, s, ledger.Span) {
+			if e.Error {
+				spans[e.TraceID] = true
+			}
+			if e.TraceID == traces["/checkout/ann?card="+CardSlow] {
+				longest = max(longest, e.Time.Sub(e.Start))
+			}
+		}
+		for _, e := range entries(t, s, ledger.Log) {
+			if e.Error {
+				lines[e.TraceID] = true
+			}
+		}
+		for _, e := range entries(t, s, ledger.Metrics) {
+			for _, id := range e.Traces {
+				named[id] = true
+			}
+		}
+	}
+	if !maps.Equal(spans, failed) {
+		t.Errorf("traces with an error span: the ledgers have %v, the agent %v", spans, failed)
+	}
+	broken, noReceipt := traces["/checkout/ann?card="+CardBroken], traces["/checkout/ann?card="+CardNoReceipt]
+	if !spans[broken] || !lines[broken] || spans[noReceipt] || !lines[noReceipt] || lines[traces["/checkout/ann?card="+CardDeclined]] || spans[traces["/"]] || lines[traces["/"]] {
+		t.Errorf("%v\nerror spans in %v, error lines in %v", traces, spans, lines)
+	}
+	if longest < 700*time.Millisecond {
+		t.Errorf("the slow card took %s", longest)
+	}
+	if !named[broken] {
+		t.Errorf("the one request that was answered 502 is no exemplar: %v", named)
 	}
 }
 

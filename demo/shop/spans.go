@@ -8,6 +8,7 @@ import (
 
 	"github.com/braidhq/braid/demo/ledger"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -38,7 +39,7 @@ func newTracing(ctx context.Context, t *Topology, s Service, book *ledger.Writer
 		sdktrace.WithResource(identity),
 		sdktrace.WithSampler(sdktrace.AlwaysSample()),
 		sdktrace.WithSpanProcessor(bookkeeper{book}),
-		sdktrace.WithBatcher(&patient{next: exporter, log: log, wait: 100 * time.Millisecond},
+		sdktrace.WithBatcher(&patient{next: exporter, book: book, log: log, wait: 100 * time.Millisecond},
 			sdktrace.WithBatchTimeout(500*time.Millisecond),
 			sdktrace.WithMaxQueueSize(1<<16),
 			sdktrace.WithBlocking(), // a full queue makes requests wait; it never drops
@@ -51,7 +52,10 @@ type bookkeeper struct{ book *ledger.Writer }
 
 func (b bookkeeper) OnEnd(s sdktrace.ReadOnlySpan) {
 	c := s.SpanContext()
-	b.book.Span(c.TraceID().String(), c.SpanID().String(), s.Name())
+	b.book.Span(ledger.EndedSpan{
+		TraceID: c.TraceID().String(), SpanID: c.SpanID().String(), Name: s.Name(),
+		Start: s.StartTime(), End: s.EndTime(), Error: s.Status().Code == codes.Error,
+	})
 }
 
 func (bookkeeper) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
@@ -60,9 +64,11 @@ func (bookkeeper) ForceFlush(context.Context) error                { return nil 
 
 // patient tries an export until it is acknowledged or its context ends, and says "away" and "back" once each. The
 // exporter's own retry gives up on refused connections, which is what an agent that restarts looks like. A repeat has
-// the same bytes, so a receiver that knows what it has acknowledged knows it.
+// the same bytes, so a receiver that knows what it has acknowledged knows it. What was acknowledged is entered in the
+// ledger.
 type patient struct {
 	next sdktrace.SpanExporter
+	book *ledger.Writer
 	log  *slog.Logger
 	wait time.Duration // before the second try; doubled up to two seconds
 }
@@ -72,6 +78,7 @@ func (p *patient) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 	for {
 		err := p.next.ExportSpans(ctx, spans)
 		if err == nil {
+			p.sent(spans)
 			if away {
 				p.log.Info("traces are exported again")
 			}
@@ -90,6 +97,14 @@ func (p *patient) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan
 		}
 		wait = min(2*wait, 2*time.Second)
 	}
+}
+
+func (p *patient) sent(spans []sdktrace.ReadOnlySpan) {
+	ids := make([]string, len(spans))
+	for i, s := range spans {
+		ids[i] = s.SpanContext().SpanID().String()
+	}
+	p.book.Sent(ids)
 }
 
 func (p *patient) Shutdown(ctx context.Context) error { return p.next.Shutdown(ctx) }
