@@ -24,6 +24,7 @@ const (
 // A linkRun is the link test on its way.
 type linkRun struct {
 	*pipelineUnderTest
+	seed       uint64
 	plan       *linkPlan
 	sender     *linkSender
 	recounter  *recounter
@@ -66,7 +67,7 @@ func TestEveryLinkHolds(t *testing.T) {
 func startLinks(t *testing.T, size linkSize) *linkRun {
 	t.Helper()
 	s := seed(t)
-	r := &linkRun{es: elastic{testbed.Elasticsearch(t)}, prometheus: testbed.Prometheus(t), sent: make(chan error, 1)}
+	r := &linkRun{seed: s, es: elastic{testbed.Elasticsearch(t)}, prometheus: testbed.Prometheus(t), sent: make(chan error, 1)}
 	run := "links" + strconv.FormatUint(s, 36) + strconv.FormatInt(time.Now().UnixNano(), 36)
 	r.streams = [3]string{"logs-" + run + "-default", "traces-" + run + "-default", "logs-" + run + ".dead-default"}
 	var err error
@@ -108,7 +109,7 @@ span_metrics: {interval: 5s}
 // it is to be.
 func (r *linkRun) killAndWait(t *testing.T) {
 	t.Helper()
-	chance := rand.New(rand.NewPCG(uint64(len(r.plan.lines)), 2))
+	chance := rand.New(rand.NewPCG(r.seed, 2))
 	for i := range linkKills {
 		part := linkSends / linkKills
 		at := time.Duration(i)*part + part/4 + time.Duration(chance.Int64N(int64(part/2)))
@@ -140,7 +141,12 @@ func (r *linkRun) waitForAll(t *testing.T) {
 		left := metric(page, "braid_pipeline_in_flight_frames", `signal="logs"`) + metric(page, "braid_pipeline_in_flight_frames", `signal="spans"`)
 		return left == 0, fmt.Errorf("%v frames are in flight", left)
 	})
-	// What is sent last is stored last.
+	r.waitForSamples(t)
+}
+
+// waitForSamples waits for what is sent last, and for the last span's call.
+func (r *linkRun) waitForSamples(t *testing.T) {
+	t.Helper()
 	if err := r.sender.sendMarker(t.Context()); err != nil {
 		t.Fatal(err)
 	}
