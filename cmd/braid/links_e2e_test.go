@@ -34,6 +34,7 @@ type linkRun struct {
 	streams    [3]string // of lines, spans and dead letters
 	aggregator *process
 	sent       chan error // what sending has ended with
+	enough     func()     // ends what is scraped
 }
 
 // No link dangles. A hundred thousand traces of ten services, one of them huge, some malformed, some of an id used before, are
@@ -51,6 +52,7 @@ func TestEveryLinkHolds(t *testing.T) {
 	t.Logf("sent %d spans and %d lines in %d requests and %d repeats within %v", r.sender.spans.Load(), len(r.plan.lines),
 		r.sender.requests.Load(), r.sender.repeats.Load(), time.Since(r.plan.origin).Round(time.Second))
 	r.waitForAll(t)
+	r.enough()
 	j := judge(r.plan, r.evidence(t))
 	t.Logf("%d claims: %v", len(j.claims), j.claims)
 	for _, rule := range linkRules {
@@ -99,8 +101,9 @@ span_metrics: {interval: 5s}
 	r.aggregator.waitReady(t, r.aggregatorWeb)
 	r.plan.origin = time.Now()
 	r.recounter = &recounter{r.plan, r.plan.origin.Add(-time.Minute)}
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*deadline)
 	t.Cleanup(cancel)
+	r.enough = cancel
 	go func() { r.sent <- r.sender.run(ctx) }()
 	return r
 }
@@ -147,6 +150,10 @@ func (r *linkRun) waitForAll(t *testing.T) {
 // waitForSamples waits for what is sent last, and for the last span's call.
 func (r *linkRun) waitForSamples(t *testing.T) {
 	t.Helper()
+	eventually(t, "no exemplar waits", func() (bool, error) {
+		page, err := get("http://" + r.aggregatorWeb + "/metrics")
+		return err == nil && metric(page, "braid_correlate_exemplars_held") == 0, err
+	})
 	if err := r.sender.sendMarker(t.Context()); err != nil {
 		t.Fatal(err)
 	}

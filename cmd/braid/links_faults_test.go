@@ -133,6 +133,11 @@ func (m linkModel) evidence() *evidence {
 				e.counts["late"]++
 			}
 		}
+		for _, l := range t.lines {
+			if l.severity >= telemetry.SeverityError && !m.keeps(t) && !m.counts(t, l.by) {
+				e.counts["late_lines"]++
+			}
+		}
 		for name, n := range t.reasons() {
 			if n[inTime]+n[perhaps] > 0 {
 				e.counts[name]++
@@ -274,6 +279,7 @@ func (m linkModel) sampleFaults(t *testing.T) map[string]linkFault {
 		"a call is counted twice":           {func(e *evidence) { e.calls["p"][m.plan.service(2)]++ }, "calls_total is what was sent"},
 		"a service is not counted":          {func(e *evidence) { delete(e.calls["a"], m.plan.service(2)) }, "calls_total is what was sent"},
 		"a counter goes down":               {func(e *evidence) { e.samples["a"].drops = 1 }, "counters never go down"},
+		"a late line is not counted":        {func(e *evidence) { e.counts["late_lines"] = 0 }, "nothing is unaccounted for"},
 		"a late span is not counted":        {func(e *evidence) { e.counts["late"] = 0 }, "nothing is unaccounted for"},
 		"a verdict is not accounted for":    {func(e *evidence) { e.counts["kept"]++ }, "nothing is unaccounted for"},
 		"a late error line is said to keep": {func(e *evidence) { e.counts["error_lines"] += 50 }, "nothing is unaccounted for"},

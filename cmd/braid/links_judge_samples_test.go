@@ -108,7 +108,7 @@ func (b *bound) add(t timing) {
 func (j *judgement) counters() {
 	const rule = "nothing is unaccounted for"
 	exact := map[string]int{"spans": len(j.plan.nameless) + j.plan.notSpans, "no_trace_id": len(j.plan.nameless) + j.plan.notSpans}
-	bounds := map[string]*bound{"late": {}, "errors": {}, "slow": {}, "pay": {}, "error_lines": {}, "exemplars": {}}
+	bounds := map[string]*bound{"late": {}, "late_lines": {}, "errors": {}, "slow": {}, "pay": {}, "error_lines": {}, "exemplars": {}}
 	for _, t := range j.plan.traces {
 		if len(t.spans) == 0 {
 			continue
@@ -123,6 +123,11 @@ func (j *judgement) counters() {
 				exact["end_before_start"]++
 			}
 			bounds["late"].add(tooLate - t.decided(s.by))
+		}
+		for _, l := range t.lines {
+			if l.severity >= telemetry.SeverityError && !j.everywhere(t) {
+				bounds["late_lines"].add(tooLate - t.decided(l.by))
+			}
 		}
 		for name, n := range t.reasons() {
 			switch {

@@ -319,7 +319,8 @@ func (r *recounter) scrape(web string) (map[string]float64, error) {
 func (r *recounter) counts(page string) map[string]float64 {
 	counts := map[string]float64{}
 	for name, of := range map[string][]string{
-		"spans": {"braid_correlate_spans_total"}, "late": {"braid_correlate_spans_late_total"},
+		"spans": {"braid_correlate_spans_total"}, "late": {"braid_links_late_total", `kind="span"`},
+		"late_lines":       {"braid_links_late_total", `kind="error_line"`},
 		"kept":             {"braid_correlate_traces_total", `verdict="kept"`},
 		"no_trace_id":      {"braid_correlate_spans_malformed_total", `reason="no_trace_id"`},
 		"no_span_id":       {"braid_correlate_spans_malformed_total", `reason="no_span_id"`},

@@ -141,10 +141,9 @@ func feed[T planned](ctx context.Context, s *linkSender, items []T, send func(co
 	return nil
 }
 
-// run sends all of the plan.
+// run sends all of the plan. What is scraped goes on until ctx ends.
 func (s *linkSender) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	var senders sync.WaitGroup
 	begin := func(f func() error) {
 		senders.Go(func() {
@@ -156,7 +155,12 @@ func (s *linkSender) run(ctx context.Context) error {
 	for i := range linkServices {
 		begin(func() error { return feed(ctx, s, s.plan.spansOf[i], s.sendSpans) })
 		begin(func() error { return feed(ctx, s, s.plan.linesOf[i], s.sendLines) })
-		begin(func() error { return feed(ctx, s, s.plan.exemplarsOf[i], s.sendExemplars()) })
+		senders.Add(1)
+		go func() {
+			if err := s.scrapes(ctx, s.plan.exemplarsOf[i], senders.Done); err != nil {
+				cancel(err)
+			}
+		}()
 	}
 	begin(func() error { return feed(ctx, s, s.plan.huge, s.sendSpans) })
 	begin(func() error { return s.sendReturning(ctx) })
@@ -310,17 +314,20 @@ var writeHeader = http.Header{
 // scrapedMetric is what scrapes have found; its exemplars are planned.
 const scrapedMetric = "links_scraped_total"
 
-// sendExemplars returns what sends a service's exemplars. They are of one series, and each is later than the last.
-func (s *linkSender) sendExemplars() func(context.Context, []*plannedExemplar) (*shipment, error) {
-	last := int64(0)
-	return func(ctx context.Context, exemplars []*plannedExemplar) (*shipment, error) {
-		now := time.Now().UnixMilli()
-		request := &writev2.Request{Symbols: []string{
-			"", "__name__", scrapedMetric, "run", s.plan.run, "service", s.plan.service(exemplars[0].service), "trace_id", "span_id",
-		}}
+// scrapes sends what is scraped of one service each second: a sample of one series, and the exemplars that are new. done is
+// called when all of them are sent; samples go on, since an exemplar may have to wait for a later one, until ctx ends.
+func (s *linkSender) scrapes(ctx context.Context, exemplars []*plannedExemplar, done func()) error {
+	service := exemplars[0].service
+	last := int64(0) // time of the last exemplar, in milliseconds: each is later than the one before
+	for {
+		now, n := time.Now().UnixMilli(), 0
+		for n < len(exemplars) && exemplars[n].due <= time.Since(s.plan.origin) {
+			n++
+		}
+		request := &writev2.Request{Symbols: []string{"", "__name__", scrapedMetric, "run", s.plan.run, "service", s.plan.service(service), "trace_id", "span_id"}}
 		series := writev2.TimeSeries{LabelsRefs: []uint32{1, 2, 3, 4, 5, 6}, Samples: []writev2.Sample{{Value: float64(now), Timestamp: now}}}
-		last = max(last, now-int64(len(exemplars)))
-		for _, e := range exemplars {
+		last = max(last, now-int64(n))
+		for _, e := range exemplars[:n] {
 			last++
 			refs := uint32(len(request.Symbols))
 			request.Symbols = append(request.Symbols, e.text, e.span.String())
@@ -329,7 +336,20 @@ func (s *linkSender) sendExemplars() func(context.Context, []*plannedExemplar) (
 			})
 		}
 		request.Timeseries = append(request.Timeseries, series)
-		return s.write(ctx, request)
+		by, err := s.write(ctx, request)
+		if err != nil {
+			return err
+		}
+		for _, e := range exemplars[:n] {
+			e.shipped(by)
+		}
+		if exemplars = exemplars[n:]; len(exemplars) == 0 && done != nil {
+			done()
+			done = nil
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return nil
+		}
 	}
 }
 
