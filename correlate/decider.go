@@ -46,8 +46,9 @@ type Decider struct {
 	budgets  Budgets
 	alone    Budgets // what each limited share would have spent alone
 	counts   DeciderCounts
-	pending  []Verdict // decided, not in the log yet
-	replay   bool      // nothing was decided since Restore
+	pending  []Verdict                      // decided, not in the log yet
+	unsaved  map[telemetry.TraceID]struct{} // those of pending
+	replay   bool                           // nothing was decided since Restore
 	restored []byte
 }
 
@@ -68,7 +69,7 @@ func NewDecider(o DeciderOptions) *Decider {
 	x := o.Index
 	d := &Decider{
 		index: x, rules: x.rules, verdicts: o.Verdicts, keepAll: o.KeepAll, readers: o.Readers,
-		seen: seen{life: x.wait + x.late, part: x.part},
+		seen: seen{life: x.wait + x.late, part: x.part}, unsaved: map[telemetry.TraceID]struct{}{},
 	}
 	d.counts = d.newCounts()
 	if o.Registerer != nil {
@@ -122,6 +123,11 @@ func (d *Decider) Observe(b *telemetry.Batch, replayed bool) {
 func (d *Decider) Write(_ context.Context, batches []*telemetry.Batch) error {
 	d.decide(batches)
 	n, err := d.verdicts.Append(d.pending)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.pending[:n] {
+		delete(d.unsaved, d.pending[i].Trace)
+	}
 	d.pending = d.pending[:copy(d.pending, d.pending[n:])]
 	return err
 }
@@ -182,6 +188,7 @@ func (d *Decider) trace(c *Candidate) {
 	}
 	if kept || d.keepAll {
 		d.pending = append(d.pending, Verdict{c.Trace, c.ReceivedUnixNano, held})
+		d.unsaved[c.Trace] = struct{}{}
 	}
 	limited := uint64(0)
 	for i := range d.rules.shares {
@@ -201,17 +208,23 @@ func (d *Decider) trace(c *Candidate) {
 	}
 }
 
-// Dropped reports whether a line or exemplar received then belongs to a trace that was decided and is not kept. Of traces
-// that began more than Wait + Late before the decider's place, and before its readers', it knows nothing.
+// Dropped reports whether a line or exemplar received then belongs to a trace that was decided and is not kept. It is asked
+// once what was received until then + Wait is decided, and a trace that begins later has no say: so readers are told the
+// same, however far behind they are. Of traces that began more than Wait + Late before the decider's place, and before its
+// readers', it knows nothing.
 func (d *Decider) Dropped(id telemetry.TraceID, receivedUnixNano int64) bool {
+	latest := receivedUnixNano + d.index.wait
 	d.mu.RLock()
 	known := false
 	for _, p := range d.seen.parts {
 		t, ok := p.traces[id]
-		known = known || ok && t-d.index.late <= receivedUnixNano && receivedUnixNano <= t+d.seen.life
+		known = known || ok && t <= latest && receivedUnixNano <= t+d.seen.life
+	}
+	if _, unsaved := d.unsaved[id]; unsaved { // the log is about to say that it is kept
+		known = false
 	}
 	d.mu.RUnlock()
-	return known && !d.verdicts.KeptLine(id, receivedUnixNano)
+	return known && !d.verdicts.has(id, receivedUnixNano-d.seen.life, latest)
 }
 
 // Counts returns a copy of what was counted.
@@ -291,6 +304,7 @@ func (d *Decider) Restore(snapshot []byte) error {
 		return fmt.Errorf("%w: the decider's is damaged", ErrSnapshot)
 	}
 	d.counts, d.seen, d.budgets, d.alone, d.pending = counts, fresh, budgets, alone, d.pending[:0]
+	clear(d.unsaved)
 	d.replay, d.restored = true, append([]byte(nil), snapshot...)
 	return d.verdicts.Truncate(length)
 }

@@ -50,7 +50,7 @@ func TestATraceIsDecidedOnce(t *testing.T) {
 			t.Errorf("trace %s is dropped: %v", id, got)
 		}
 	}
-	if d.Dropped(traceID(3), int64(900*second)) || !d.Dropped(traceID(3), int64(941*second)) || d.Dropped(traceID(3), int64(1072*second)) {
+	if d.Dropped(traceID(3), int64(990*second)) || !d.Dropped(traceID(3), int64(991*second)) || d.Dropped(traceID(3), int64(1072*second)) {
 		t.Error("what is far from a trace is dropped with it")
 	}
 	want := `
@@ -115,6 +115,9 @@ func TestAVerdictThatCannotBeWrittenIsWrittenLater(t *testing.T) {
 		}
 		if d.verdicts.Kept(traceID(2), int64(1001*second)) {
 			t.Error("a verdict is seen that is not synced")
+		}
+		if d.Dropped(traceID(2), int64(1001*second)) {
+			t.Error("a trace counts as dropped whose verdict is on its way")
 		}
 	}
 	fsys.FailOn(nil)

@@ -61,6 +61,24 @@ func TestLinesFollowTheirTrace(t *testing.T) {
 	}
 }
 
+// A line that comes earlier than Wait before its trace passes the exporter that does not lag before the trace is decided; so
+// it passes the one that lags, too.
+func TestALineLongBeforeItsTraceIsShippedByEveryExporter(t *testing.T) {
+	d := newDecider(t, disk.NewMem(), rules(t, Rule{Name: "error", Kind: RuleError}))
+	d.take(t, spanBatch(1000*second, traceID(1)))
+	for at, left := range map[time.Duration]int{989 * second: 1, 990*second - 1: 1, 990 * second: 0, 1070 * second: 0, 1071 * second: 1} {
+		b := lineBatch(at, telemetry.SeverityInfo, traceID(1))
+		if d.FollowTrace(b); len(b.Logs) != left {
+			t.Errorf("of a line received at %v there are %d left", at, len(b.Logs))
+		}
+	}
+	d.take(t, errorBatch(1080*second, traceID(1))) // the id again, and now it is kept
+	b := lineBatch(1065*second, telemetry.SeverityInfo, traceID(1))
+	if d.FollowTrace(b); len(b.Logs) != 0 {
+		t.Error("what was dropped before a later trace of the same id is shipped after it")
+	}
+}
+
 // A reader that is far behind is told the same as one that is not.
 func TestWhatWasDroppedIsRememberedForReaders(t *testing.T) {
 	x := NewIndex(IndexOptions{Rules: rules(t, Rule{Name: "error", Kind: RuleError}), Wait: testWait, Late: testLate})
