@@ -124,6 +124,7 @@ func (m linkModel) evidence() *evidence {
 	}
 	for _, t := range m.plan.traces {
 		e.counts["traces"]++
+		e.counts["reused"] += float64(t.life)
 		if m.keeps(t) {
 			e.counts["kept"]++
 		}
@@ -284,7 +285,7 @@ func (m linkModel) sampleFaults(t *testing.T) map[string]linkFault {
 		"a verdict is not accounted for":    {func(e *evidence) { e.counts["kept"]++ }, "nothing is unaccounted for"},
 		"a late error line is said to keep": {func(e *evidence) { e.counts["error_lines"] += 50 }, "nothing is unaccounted for"},
 		"nothing counts":                    {func(e *evidence) { clear(e.counts) }, "nothing is unaccounted for"},
-		"what cannot be read":               {func(e *evidence) { e.stores["a"].wonder("%s", "what is this") }, "unreadable"},
+		"what cannot be read":               {func(e *evidence) { e.stores["a"].wonder("what is this") }, "unreadable"},
 	}
 }
 

@@ -108,12 +108,18 @@ func (b *bound) add(t timing) {
 func (j *judgement) counters() {
 	const rule = "nothing is unaccounted for"
 	exact := map[string]int{"spans": len(j.plan.nameless) + j.plan.notSpans, "no_trace_id": len(j.plan.nameless) + j.plan.notSpans}
-	bounds := map[string]*bound{"late": {}, "late_lines": {}, "errors": {}, "slow": {}, "pay": {}, "error_lines": {}, "exemplars": {}}
+	bounds := map[string]*bound{"late": {}, "late_lines": {}, "reused": {}, "errors": {}, "slow": {}, "pay": {}, "error_lines": {}, "exemplars": {}}
 	for _, t := range j.plan.traces {
 		if len(t.spans) == 0 {
 			continue
 		}
 		exact["traces"]++
+		if t.life > 0 {
+			bounds["reused"].high++
+			if begun := t.first(); begun.acked-j.lives[t.id][0].first().sent < int64(linkWait+linkLate+linkLate/4)-clockMargin {
+				bounds["reused"].low++ // soon enough to be told from a trace that is merely new
+			}
+		}
 		exact["spans"] += len(t.spans)
 		for _, s := range t.spans {
 			if s.id.IsZero() {

@@ -14,7 +14,7 @@ import (
 // The windows of the link test: a trace is decided after linkWait, and what comes within linkLate of that follows it.
 const (
 	linkWait     = 3 * time.Second
-	linkLate     = 60 * time.Second
+	linkLate     = 32 * time.Second
 	linkServices = 10
 )
 

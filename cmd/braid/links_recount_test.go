@@ -324,6 +324,7 @@ func (r *recounter) counts(page string) map[string]float64 {
 		"kept":             {"braid_correlate_traces_total", `verdict="kept"`},
 		"no_trace_id":      {"braid_correlate_spans_malformed_total", `reason="no_trace_id"`},
 		"no_span_id":       {"braid_correlate_spans_malformed_total", `reason="no_span_id"`},
+		"reused":           {"braid_correlate_spans_malformed_total", `reason="trace_id_reused"`},
 		"end_before_start": {"braid_correlate_spans_malformed_total", `reason="end_before_start"`},
 		"errors":           {"braid_correlate_rule_traces_total", `rule="errors"`, `outcome="kept"`},
 		"slow":             {"braid_correlate_rule_traces_total", `rule="slow"`, `outcome="kept"`},
