@@ -163,7 +163,7 @@ func build(t testing.TB, fsys disk.FS, gates bool) *plant {
 	all := []*pipeline.Delivery{p.decide}
 	for _, s := range telemetry.Signals {
 		d := &pipeline.Delivery{
-			Cursor:    cursor(s, "observe", pipeline.CursorOptions{Hold: index.Hold(), HoldFor: p.decide.Cursor}),
+			Cursor:    cursor(s, "observe", pipeline.CursorOptions{Hold: index.Hold(), HoldFor: []*pipeline.Cursor{p.decide.Cursor}}),
 			Observers: []pipeline.Observer{index},
 		}
 		watermarks = append(watermarks, d.Watermark)

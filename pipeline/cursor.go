@@ -18,9 +18,9 @@ type CursorOptions struct {
 	// Hold keeps what was received within Hold before the committed position, and on opening begins there: frames
 	// before the committed position are replayed (see [Cursor.Replayed]). A full lane gives up held segments first.
 	Hold time.Duration
-	// HoldFor is a cursor, of whichever lane, that what is held is for: Hold counts back from its committed place if that
-	// lies before this cursor's own. It must be opened first.
-	HoldFor *Cursor
+	// HoldFor are cursors, of whichever lane, that what is held is for: Hold counts back from the committed place of one
+	// that lies before this cursor's own. They must be opened first.
+	HoldFor []*Cursor
 }
 
 // A Cursor is a named reader of one lane whose position and state survive restarts. Next, Commit and State belong to

@@ -88,10 +88,7 @@ func (q *Queue) Cursor(s telemetry.Signal, name string, o CursorOptions) (*Curso
 	}
 	c.since = at.stamp
 	if o.Hold > 0 {
-		if o.HoldFor != nil {
-			c.since = min(c.since, o.HoldFor.settled())
-		}
-		c.since -= int64(o.Hold)
+		c.since = o.held(c.since)
 		c.at = l.since(at, c.since)
 	}
 	l.mu.Lock()
@@ -99,6 +96,14 @@ func (q *Queue) Cursor(s telemetry.Signal, name string, o CursorOptions) (*Curso
 	l.cursors[name] = c
 	delete(l.dormant, name)
 	return c, nil
+}
+
+// held returns from which receive time on frames are wanted again, committed being that of the cursor's own place.
+func (o *CursorOptions) held(committed int64) int64 {
+	for _, c := range o.HoldFor {
+		committed = min(committed, c.settled())
+	}
+	return committed - int64(o.Hold)
 }
 
 // settled returns a receive time up to which the cursor has committed everything: past the last frame the clock's.

@@ -143,10 +143,7 @@ func (l *lane) heldSince() int64 {
 		l.mu.Lock()
 		stamp := c.committed.stamp
 		l.mu.Unlock()
-		if c.options.HoldFor != nil {
-			stamp = min(stamp, c.options.HoldFor.settled())
-		}
-		since = min(since, stamp-int64(c.options.Hold))
+		since = min(since, c.options.held(stamp))
 	}
 	return since
 }

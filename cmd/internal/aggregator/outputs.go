@@ -39,6 +39,7 @@ type output struct {
 // outputs are the aggregator's ways out, and what of them can be read.
 type outputs struct {
 	list  []output
+	lines map[string]*pipeline.Cursor // of exporters of logs, by name
 	store *store.Store
 	// The store is read if there is one, else the first Elasticsearch.
 	logs   query.Logs
@@ -185,6 +186,30 @@ func (o *outputs) addUnexported(observers *observers, logger *slog.Logger) {
 	}
 }
 
+// openLines opens the cursors of exporters of logs, before those that hold frames for them.
+func (o *outputs) openLines(queue *pipeline.Queue) error {
+	o.lines = map[string]*pipeline.Cursor{}
+	for _, out := range o.list {
+		if !slices.Contains(out.signals, telemetry.Logs) {
+			continue
+		}
+		cursor, err := queue.Cursor(telemetry.Logs, out.name, pipeline.CursorOptions{Optional: out.optional})
+		if err != nil {
+			return err
+		}
+		o.lines[out.name] = cursor
+	}
+	return nil
+}
+
+// cursor returns the cursor of out, which may be open already.
+func (o *outputs) cursor(queue *pipeline.Queue, out *output, signal telemetry.Signal, options pipeline.CursorOptions) (*pipeline.Cursor, error) {
+	if c := o.lines[out.name]; c != nil && signal == telemetry.Logs {
+		return c, nil
+	}
+	return queue.Cursor(signal, out.name, options)
+}
+
 // deliveries opens a cursor for every output and signal, and returns what runs each, by name.
 func (o *outputs) deliveries(queue *pipeline.Queue, cfg *config.Aggregator, s *sampling, observers *observers, registry prometheus.Registerer, logger *slog.Logger) (map[string]func(context.Context) error, error) {
 	o.addUnexported(observers, logger)
@@ -197,7 +222,7 @@ func (o *outputs) deliveries(queue *pipeline.Queue, cfg *config.Aggregator, s *s
 				exemplars = s.exemplars(observers.spans, prometheus.WrapRegistererWith(prometheus.Labels{"exporter": out.name}, registry))
 				options.Hold = exemplars.Hold()
 			}
-			cursor, err := queue.Cursor(signal, out.name, options)
+			cursor, err := o.cursor(queue, &out, signal, options)
 			if err != nil {
 				return nil, err
 			}

@@ -36,7 +36,10 @@ func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *sl
 		return err
 	}
 	defer func() { err = errors.Join(err, outputs.close()) }()
-	sampling, err := openSampling(queue, cfg, registry, logger)
+	if err := outputs.openLines(queue); err != nil {
+		return err
+	}
+	sampling, err := openSampling(queue, cfg, outputs.lines, registry, logger)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,7 +42,8 @@ type sampling struct {
 	follow   []*pipeline.Cursor // of these, those that ask for what was dropped
 }
 
-func openSampling(queue *pipeline.Queue, cfg *config.Aggregator, registry prometheus.Registerer, logger *slog.Logger) (*sampling, error) {
+// openSampling opens what the configuration asks for; lines are the cursors of exporters of logs, by name.
+func openSampling(queue *pipeline.Queue, cfg *config.Aggregator, lines map[string]*pipeline.Cursor, registry prometheus.Registerer, logger *slog.Logger) (*sampling, error) {
 	c := cfg.Sampling
 	if c == nil {
 		return &sampling{wait: defaultWait, late: defaultLate, traces: correlate.NewTraces(defaultWait, defaultLate)}, nil
@@ -60,11 +63,13 @@ func openSampling(queue *pipeline.Queue, cfg *config.Aggregator, registry promet
 		Rules: rules, Wait: s.wait, Late: s.late, MaxEntries: c.MaxTraces, Registerer: registry, Watermarks: []func() int64{s.decided},
 	})
 	decider := correlate.DeciderOptions{Index: s.index, Verdicts: s.verdicts, KeepAll: s.dryRun, Registerer: registry}
-	if cfg.Logs.FollowTrace() {
+	if cfg.Logs.FollowTrace() && !s.dryRun {
+		s.follow = slices.Collect(maps.Values(lines))
 		decider.Readers = []func() int64{s.followed}
 	}
 	s.decider = correlate.NewDecider(decider)
-	cursor, err := queue.Cursor(telemetry.Spans, decideCursor, pipeline.CursorOptions{Hold: s.decider.Hold()})
+	// What was dropped is found again by replay, also for those that are far behind.
+	cursor, err := queue.Cursor(telemetry.Spans, decideCursor, pipeline.CursorOptions{Hold: s.decider.Hold(), HoldFor: s.follow})
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +97,7 @@ func (s *sampling) hold() pipeline.CursorOptions {
 	if s.traces != nil {
 		return pipeline.CursorOptions{Hold: s.traces.Hold()}
 	}
-	return pipeline.CursorOptions{Hold: s.index.Hold(), HoldFor: s.delivery.Cursor}
+	return pipeline.CursorOptions{Hold: s.index.Hold(), HoldFor: []*pipeline.Cursor{s.delivery.Cursor}}
 }
 
 // decided is the receive time up to which every trace is decided.
@@ -171,7 +176,7 @@ func (s *sampling) lines(d *pipeline.Delivery) {
 	if s.traces != nil || s.dryRun {
 		return
 	}
-	s.readers, s.follow = append(s.readers, d.Cursor), append(s.follow, d.Cursor)
+	s.readers = append(s.readers, d.Cursor)
 	d.Gate = pipeline.Behind(s.wait, s.decided)
 	d.Stages = append(d.Stages, s.decider.FollowTrace)
 }
