@@ -101,21 +101,9 @@ func (q *Queue) Cursor(s telemetry.Signal, name string, o CursorOptions) (*Curso
 // held returns from which receive time on frames are wanted again, committed being that of the cursor's own place.
 func (o *CursorOptions) held(committed int64) int64 {
 	for _, c := range o.HoldFor {
-		committed = min(committed, c.settled())
+		committed = min(committed, c.Watermark())
 	}
 	return committed - int64(o.Hold)
-}
-
-// settled returns a receive time up to which the cursor has committed everything: past the last frame the clock's.
-func (c *Cursor) settled() int64 {
-	whole := c.q.Watermark(c.Signal())
-	end := c.lane.end()
-	c.lane.mu.Lock()
-	defer c.lane.mu.Unlock()
-	if c.committed.position >= end {
-		return max(whole, c.committed.stamp)
-	}
-	return c.committed.stamp
 }
 
 func (l *lane) hasOpen(name string) bool {
