@@ -55,7 +55,7 @@ func Run(ctx context.Context, cfg *config.Agent, version string, logger *slog.Lo
 	if err := scrapeTargets(intake, cfg, pipeline.Encode(queue), registry, logger); err != nil {
 		return err
 	}
-	listeners.ServeReceivers(intake, run.NewGuard(queue, limit), cfg.Limits, registry)
+	listeners.ServeReceivers(intake, run.NewGuard(pipeline.Pack(queue, telemetry.Zstd), limit), cfg.Limits, registry)
 	state.SetReady(true)
 	logger.Info("started", "version", version, "http", listeners.HTTPAddr(), "grpc", listeners.GRPCAddr(), "web", listeners.WebAddr(), "aggregator", cfg.Aggregator.URL)
 	err = group.Wait(ctx, run.StopWithin)

@@ -13,6 +13,7 @@ import (
 	"github.com/braidhq/braid/cmd/internal/run"
 	"github.com/braidhq/braid/config"
 	"github.com/braidhq/braid/pipeline"
+	"github.com/braidhq/braid/telemetry"
 )
 
 // Run runs the aggregator until ctx ends, then stops it in order: intake, answers, deliveries, queue.
@@ -73,7 +74,7 @@ func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *sl
 	answering := group.Stage()
 	listeners.ServeWeb(answering, webHandler(registry, spans, state, outputs))
 	intake := group.Stage()
-	listeners.ServeReceivers(intake, run.NewGuard(queue, limit), cfg.Limits, registry)
+	listeners.ServeReceivers(intake, run.NewGuard(pipeline.Pack(queue, telemetry.Snappy), limit), cfg.Limits, registry)
 	logger.Info("started", "version", version, "http", listeners.HTTPAddr(), "grpc", listeners.GRPCAddr(), "web", listeners.WebAddr())
 	err = group.Wait(ctx, run.StopWithin)
 	logger.Info("stopped", "err", err)
