@@ -67,18 +67,25 @@ func shown(executable string) string {
 	return relative
 }
 
+// wholeAfter is for how long a trace must not have grown to be taken for whole: its services export each on its own.
+const wholeAfter = time.Second
+
 // waitForErrorTrace returns the id of a failed request whose trace can be looked at, or of one that will be before
 // long, once ctx ends.
 func waitForErrorTrace(ctx context.Context, l *load, api *reckon.API) string {
 	poll := time.NewTicker(200 * time.Millisecond)
 	defer poll.Stop()
-	id := ""
+	id, stored, since := "", 0, time.Now()
 	for {
 		if id == "" {
 			id = l.errorTrace()
 		}
 		if id != "" {
-			if spans, err := api.Trace(ctx, id); err == nil && len(spans) > 0 {
+			spans, err := api.Trace(ctx, id)
+			if err == nil && len(spans) != stored {
+				stored, since = len(spans), time.Now()
+			}
+			if stored > 0 && time.Since(since) >= wholeAfter {
 				return id
 			}
 		}

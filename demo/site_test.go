@@ -1,14 +1,21 @@
 package demo
 
 import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/common/model"
 
 	"github.com/braidhq/braid/config"
+	"github.com/braidhq/braid/demo/reckon"
 )
 
 func TestConfigurationsAreWhatBraidReads(t *testing.T) {
@@ -67,6 +74,44 @@ func TestSiteIsTidy(t *testing.T) {
 	if _, err := os.Stat(s.dir); err == nil {
 		t.Error("the directory is still there")
 	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestATraceIsShownWhenItIsWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &load{badTrace: "bad"}
+		start := time.Now()
+		spans := func(r *http.Request) (*http.Response, error) {
+			w := httptest.NewRecorder()
+			switch passed := time.Since(start); {
+			case r.URL.Path != "/api/v1/traces/bad" || passed < 2*time.Second:
+				w.WriteHeader(http.StatusNotFound)
+			case passed < 2500*time.Millisecond:
+				fmt.Fprint(w, `{"spans":[{}]}`)
+			case passed < 2700*time.Millisecond:
+				w.WriteHeader(http.StatusInternalServerError)
+			default:
+				fmt.Fprint(w, `{"spans":[{},{}]}`)
+			}
+			return w.Result(), nil
+		}
+		api := &reckon.API{Base: "http://shelf", Client: &http.Client{Transport: roundTripper(spans)}}
+		if id := waitForErrorTrace(t.Context(), l, api); id != "bad" {
+			t.Errorf("got %q", id)
+		}
+		if took := time.Since(start); took < 3700*time.Millisecond || took > 4*time.Second {
+			t.Errorf("shown after %s", took)
+		}
+		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start = time.Now()
+		if id := waitForErrorTrace(impatient, l, api); id != "bad" || time.Since(start) != time.Second {
+			t.Errorf("got %q after %s", id, time.Since(start))
+		}
+	})
 }
 
 func TestAnnouncement(t *testing.T) {
