@@ -200,7 +200,7 @@ func (g *Graph) caller(h *half) {
 	g.push(h, hash, -1)
 }
 
-func (g *Graph) push(h *half, hash uint64, head int32) {
+func (g *Graph) push(h *half, hash uint32, head int32) {
 	if g.pending.full() {
 		g.self.evicted.Inc()
 		if oldest := g.pending.oldest; oldest == head { // the chain loses its head

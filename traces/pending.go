@@ -44,7 +44,7 @@ type half struct {
 type pending struct {
 	max   int
 	seed  maphash.Seed
-	index []int32 // open addressing, linear probing: place of a chain's head + 1; 0: free
+	index []slot // open addressing, linear probing
 	heads int     // chains
 	place []place
 	free  []int32 // places
@@ -52,9 +52,16 @@ type pending struct {
 	oldest, newest int32
 }
 
+// A slot of the index names a chain's head. It has the hash, too: a search that had to look into each place that it comes
+// by would miss the processor's cache there.
+type slot struct {
+	hash uint32
+	at   int32 // place + 1; 0: free
+}
+
 type place struct {
 	half
-	hash         uint64
+	hash         uint32
 	older, newer int32
 	next, last   int32 // of the chain; last is right in its head alone
 }
@@ -67,16 +74,16 @@ func (p *pending) len() int { return len(p.place) - len(p.free) }
 
 func (p *pending) full() bool { return p.len() >= p.max }
 
-func (p *pending) hash(id *callID) uint64 { return maphash.Bytes(p.seed, id[:]) }
+func (p *pending) hash(id *callID) uint32 { return uint32(maphash.Bytes(p.seed, id[:])) }
 
 // head returns the place of the head of the chain of id, -1 if there is none.
-func (p *pending) head(id *callID, hash uint64) int32 {
+func (p *pending) head(id *callID, hash uint32) int32 {
 	if len(p.index) == 0 {
 		return -1
 	}
-	mask := uint64(len(p.index) - 1)
-	for i := hash & mask; p.index[i] != 0; i = (i + 1) & mask {
-		if at := p.index[i] - 1; p.place[at].hash == hash && p.place[at].id == *id {
+	mask := uint32(len(p.index) - 1)
+	for i := hash & mask; p.index[i].at != 0; i = (i + 1) & mask {
+		if at := p.index[i].at - 1; p.index[i].hash == hash && p.place[at].id == *id {
 			return at
 		}
 	}
@@ -84,7 +91,7 @@ func (p *pending) head(id *callID, hash uint64) int32 {
 }
 
 // push adds h at the end of the chain of its id, whose head is given (-1: none); p must not be full.
-func (p *pending) push(h *half, hash uint64, head int32) {
+func (p *pending) push(h *half, hash uint32, head int32) {
 	at := int32(len(p.place))
 	if n := len(p.free); n > 0 {
 		at, p.free = p.free[n-1], p.free[:n-1]
@@ -111,21 +118,21 @@ func (p *pending) push(h *half, hash uint64, head int32) {
 }
 
 // enter makes at a chain's head in the index.
-func (p *pending) enter(hash uint64, at int32) {
-	mask := uint64(len(p.index) - 1)
+func (p *pending) enter(hash uint32, at int32) {
+	mask := uint32(len(p.index) - 1)
 	i := hash & mask
-	for p.index[i] != 0 {
+	for p.index[i].at != 0 {
 		i = (i + 1) & mask
 	}
-	p.index[i] = at + 1
+	p.index[i] = slot{hash, at + 1}
 }
 
 func (p *pending) grow() {
 	old := p.index
-	p.index = make([]int32, max(1024, 2*len(old)))
-	for _, at := range old {
-		if at != 0 {
-			p.enter(p.place[at-1].hash, at-1)
+	p.index = make([]slot, max(1024, 2*len(old)))
+	for _, s := range old {
+		if s.at != 0 {
+			p.enter(s.hash, s.at-1)
 		}
 	}
 }
@@ -133,13 +140,13 @@ func (p *pending) grow() {
 // pop removes the head of a chain and returns it.
 func (p *pending) pop(at int32) half {
 	x := &p.place[at]
-	mask := uint64(len(p.index) - 1)
+	mask := uint32(len(p.index) - 1)
 	i := x.hash & mask
-	for p.index[i] != at+1 {
+	for p.index[i].at != at+1 {
 		i = (i + 1) & mask
 	}
 	if x.next >= 0 {
-		p.index[i] = x.next + 1
+		p.index[i].at = x.next + 1
 		p.place[x.next].last = x.last
 		if x.last == at {
 			p.place[x.next].last = x.next
@@ -165,16 +172,16 @@ func (p *pending) pop(at int32) half {
 }
 
 // leave frees place i of the index and moves up what lies behind it, so that no search ends too early.
-func (p *pending) leave(i uint64) {
-	mask := uint64(len(p.index) - 1)
-	for j := (i + 1) & mask; p.index[j] != 0; j = (j + 1) & mask {
-		home := p.place[p.index[j]-1].hash & mask
+func (p *pending) leave(i uint32) {
+	mask := uint32(len(p.index) - 1)
+	for j := (i + 1) & mask; p.index[j].at != 0; j = (j + 1) & mask {
+		home := p.index[j].hash & mask
 		if (j-home)&mask >= (j-i)&mask {
 			p.index[i] = p.index[j]
 			i = j
 		}
 	}
-	p.index[i] = 0
+	p.index[i] = slot{}
 }
 
 // each calls yield with every half, the oldest first.
