@@ -37,7 +37,8 @@ type Cursor struct {
 	committed bookmark // guarded by lane.mu
 	opened    bookmark // committed as it was when the cursor was opened
 	state     []byte
-	since     int64 // what is replayed was received then or later
+	since     int64        // what is replayed was received then or later
+	oldest    atomic.Int64 // stamp of the oldest frame that was read and not committed; 0: none
 
 	scan       scanner
 	seg        *segment // that scan reads
@@ -136,6 +137,9 @@ func (c *Cursor) poll(maxBytes, maxFrames int) ([]telemetry.Frame, error) {
 		if frames = c.replayFrom(frames); len(frames) > 0 {
 			c.at.ordinal += uint64(len(frames))
 			c.at.stamp = frames[len(frames)-1].ReceivedUnixNano
+			if !c.Replayed(frames[0].Position) {
+				c.oldest.CompareAndSwap(0, frames[0].ReceivedUnixNano)
+			}
 			return frames, nil
 		}
 	}
@@ -228,6 +232,11 @@ func (c *Cursor) commit(at bookmark, state []byte) error {
 		c.metrics.out.Add(float64(done))
 	}
 	c.stored, c.lost, c.state = at, 0, append(c.state[:0], state...)
+	if at.position < c.at.position {
+		c.oldest.Store(at.stamp)
+	} else {
+		c.oldest.Store(0)
+	}
 	c.lane.mu.Lock()
 	c.committed = at
 	c.lane.mu.Unlock()
@@ -253,6 +262,15 @@ func (c *Cursor) Lag() (frames, bytes int64) {
 	at, last := c.committed, c.lane.frames
 	c.lane.mu.Unlock()
 	return max(0, int64(last-at.ordinal)), c.lane.lag(at.position)
+}
+
+// age returns for how long, at now, the oldest frame that was read has not been committed.
+func (c *Cursor) age(now int64) time.Duration {
+	oldest := c.oldest.Load()
+	if oldest == 0 {
+		return 0
+	}
+	return max(0, time.Duration(now-oldest))
 }
 
 // Close ends the cursor; its name can be opened again. What was not committed will be read again. Next must not be
