@@ -1,10 +1,10 @@
 // Package correlate knows which lines and which spans belong together, decides which traces are kept, and counts lines by
 // where they come from.
 //
-// Nouns: [LogCounts] counts lines and bytes per container, and lines per severity. An [Index] holds the facts about the
-// traces of the last minutes that [Rules] ask for: an error, a slow span, a line of severity error, an exemplar, an
-// attribute, each with the receive time of its first occurrence. A [Decider] decides once of every trace, at its first span.
-// A [Verdict] says that a trace is kept; [Verdicts] is the log of them, which every exporter asks.
+// Nouns: [LogCounts] counts lines and bytes per container, and lines per severity, and knows how often it was restarted.
+// An [Index] holds the facts about the traces of the last minutes that [Rules] ask for: an error, a slow span, a line of
+// severity error, an exemplar, an attribute, each with the receive time of its first occurrence. A [Decider] decides once of
+// every trace, at its first span. A [Verdict] says that a trace is kept; [Verdicts] is the log of them, which every exporter asks.
 //
 // In: every record, by Observe of LogCounts and Index, which the queue's observers call; the span lane once more, behind
 // them, by [Decider.Write]. Out: metrics, the verdict log, [Verdicts.Kept], and the snapshots of LogCounts and Decider, so

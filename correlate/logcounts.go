@@ -42,6 +42,20 @@ type counts struct {
 	lines    [len(severities)]uint64
 	bytes    uint64 // of bodies
 	received int64  // of the last line
+	uid      string // of the pod
+	restart  int    // the highest number of a run of the container in that pod; -1: unknown
+}
+
+// run notes which run of the container lines come from. A pod of the same name with another UID begins anew; of one pod
+// the last lines of a run may come after the first of the next.
+func (n *counts) run(r *telemetry.Resource) {
+	switch {
+	case r.Restart < 0:
+	case r.PodUID != n.uid:
+		n.uid, n.restart = label(r.PodUID), r.Restart
+	default:
+		n.restart = max(n.restart, r.Restart)
+	}
 }
 
 // LogCounts counts lines per container and severity. Its methods are safe for concurrent use.
@@ -81,6 +95,9 @@ func (c *LogCounts) Observe(b *telemetry.Batch, replayed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.find(k)
+	if b.Resource != nil {
+		n.run(b.Resource)
+	}
 	for i := range b.Logs {
 		n.lines[severityClass(b.Logs[i].Severity)]++
 		n.bytes += uint64(len(b.Logs[i].Body))
@@ -101,7 +118,7 @@ func (c *LogCounts) find(k container) *counts {
 	if all := (container{overflow, overflow, overflow}); len(c.containers) >= c.max && k != all {
 		return c.find(all)
 	}
-	n := &counts{}
+	n := &counts{restart: -1}
 	c.containers[k] = n
 	return n
 }
@@ -129,12 +146,15 @@ var (
 		[]string{"namespace", "pod", "container", "severity"}, nil)
 	bytesDesc = prometheus.NewDesc("braid_log_record_bytes_total", "Bytes of the bodies of these records.",
 		[]string{"namespace", "pod", "container"}, nil)
+	restartsDesc = prometheus.NewDesc("braid_log_container_restarts", "How often the container that lines come from has been restarted in its pod.",
+		[]string{"namespace", "pod", "container"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c *LogCounts) Describe(ch chan<- *prometheus.Desc) {
 	ch <- linesDesc
 	ch <- bytesDesc
+	ch <- restartsDesc
 }
 
 // Collect implements prometheus.Collector. It copies the counts first, so that a slow scrape does not hold up Observe.
@@ -157,5 +177,8 @@ func (c *LogCounts) Collect(ch chan<- prometheus.Metric) {
 			}
 		}
 		ch <- prometheus.MustNewConstMetric(bytesDesc, prometheus.CounterValue, float64(r.bytes), r.namespace, r.pod, r.name)
+		if r.restart >= 0 && r.name != overflow {
+			ch <- prometheus.MustNewConstMetric(restartsDesc, prometheus.GaugeValue, float64(r.restart), r.namespace, r.pod, r.name)
+		}
 	}
 }

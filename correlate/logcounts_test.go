@@ -36,6 +36,9 @@ func expect(t *testing.T, c prometheus.Collector, want string, names ...string) 
 }
 
 const fiveLines = `
+# HELP braid_log_container_restarts How often the container that lines come from has been restarted in its pod.
+# TYPE braid_log_container_restarts gauge
+braid_log_container_restarts{container="app",namespace="shop",pod="web"} 0
 # HELP braid_log_record_bytes_total Bytes of the bodies of these records.
 # TYPE braid_log_record_bytes_total counter
 braid_log_record_bytes_total{container="",namespace="",pod=""} 5
@@ -104,6 +107,61 @@ func TestLogCountsSnapshot(t *testing.T) {
 	}
 	if err := restored.Restore(nil); err != nil || len(restored.containers) != 0 {
 		t.Errorf("%v, %v", restored.containers, err)
+	}
+}
+
+// A container's restarts are the number of its newest run; a new pod of the same name begins anew.
+func TestRestarts(t *testing.T) {
+	c := NewLogCounts(LogCountsOptions{MaxContainers: 1})
+	restarts := func(want string) {
+		t.Helper()
+		if want != "" {
+			want = fmt.Sprintf(`
+# HELP braid_log_container_restarts How often the container that lines come from has been restarted in its pod.
+# TYPE braid_log_container_restarts gauge
+braid_log_container_restarts{container="app",namespace="shop",pod="web"} %s
+`, want)
+		}
+		expect(t, c, want, "braid_log_container_restarts")
+		restored := NewLogCounts(LogCountsOptions{})
+		if err := restored.Restore(c.Snapshot()); err != nil {
+			t.Fatal(err)
+		}
+		c = restored
+		c.max = 1
+	}
+	observe := func(uid string, restart int, replayed bool) {
+		b := lines("web", 0, 9)
+		b.Resource.PodUID, b.Resource.Restart = uid, restart
+		c.Observe(b, replayed)
+	}
+	observe("1", -1, false)
+	restarts("")
+	observe("1", 2, false)
+	observe("1", 4, false)
+	observe("1", 3, false)
+	observe("1", 9, true)
+	observe("1", -1, false)
+	c.Observe(lines("in the overflow", 0, 9), false)
+	restarts("4")
+	observe("2", 0, false)
+	restarts("0")
+}
+
+// A snapshot of the version before is read; what it does not say is unknown.
+func TestSnapshotsOfVersion1AreRead(t *testing.T) {
+	snapshot := []byte("\x01\x02\x01\x04shop\x03web\x03app\x02\x14\x01\x00\x00\x01\x00\x02\x00")
+	c := NewLogCounts(LogCountsOptions{})
+	if err := c.Restore(snapshot); err != nil {
+		t.Fatal(err)
+	}
+	_, withoutRestarts, _ := strings.Cut(fiveLines, "pod=\"web\"} 0\n")
+	expect(t, c, strings.NewReplacer(
+		"braid_log_record_bytes_total{container=\"\",namespace=\"\",pod=\"\"} 5\n", "",
+		"braid_log_records_total{container=\"\",namespace=\"\",pod=\"\",severity=\"fatal\"} 1\n", "",
+	).Replace("\n"+withoutRestarts))
+	if err := c.Restore(append([]byte{0}, snapshot[1:]...)); !errors.Is(err, ErrSnapshot) {
+		t.Errorf("version 0: %v", err)
 	}
 }
 

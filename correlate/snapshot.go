@@ -7,10 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// snapshotVersion is the first byte of a snapshot of LogCounts. Version 1: the receive time of the last sweep (varint),
+// snapshotVersion is the first byte of a snapshot of LogCounts. Version 2: the receive time of the last sweep (varint),
 // the number of containers, and of each: namespace, pod and container with their lengths, the last receive time
-// (varint), the bytes, and the lines of the seven severities. Numbers are uvarints.
-const snapshotVersion = 1
+// (varint), the bytes, the lines of the seven severities, the pod's UID with its length, and the restarts (varint).
+// Numbers are uvarints. Version 1, which is read, has neither UID nor restarts.
+const snapshotVersion = 2
 
 // ErrSnapshot says that a snapshot cannot be read.
 var ErrSnapshot = errors.New("not a snapshot that can be read")
@@ -32,6 +33,7 @@ func (c *LogCounts) Snapshot() []byte {
 		for _, lines := range n.lines {
 			b = binary.AppendUvarint(b, lines)
 		}
+		b = appendVarint(appendString(b, n.uid), int64(n.restart))
 	}
 	return b
 }
@@ -53,16 +55,20 @@ func readSnapshot(b []byte) (swept int64, all map[container]*counts, err error) 
 	if len(b) == 0 {
 		return 0, all, nil
 	}
-	if b[0] != snapshotVersion {
-		return 0, nil, fmt.Errorf("%w: it has version %d and this braid reads %d", ErrSnapshot, b[0], snapshotVersion)
+	version := b[0]
+	if version < 1 || version > snapshotVersion {
+		return 0, nil, fmt.Errorf("%w: it has version %d and this braid reads up to %d", ErrSnapshot, version, snapshotVersion)
 	}
 	d := decoder{b: b[1:]}
 	swept = d.varint()
 	for left := d.uvarint(); left > 0 && !d.bad; left-- {
 		k := container{d.string(), d.string(), d.string()}
-		n := &counts{received: d.varint(), bytes: d.uvarint()}
+		n := &counts{received: d.varint(), bytes: d.uvarint(), restart: -1}
 		for i := range n.lines {
 			n.lines[i] = d.uvarint()
+		}
+		if version > 1 {
+			n.uid, n.restart = d.string(), int(d.varint())
 		}
 		if all[k] != nil || !utf8.ValidString(k.namespace+k.pod+k.name) {
 			d.bad = true
