@@ -80,7 +80,7 @@ func (s *site) furnish(ledgers bool) error {
 		id := randomHex(16)
 		self := shop.Service{
 			Name: name, Address: ports[6+i],
-			Pod:    name + "-" + randomHex(5)[:9] + "-" + randomHex(3)[:5],
+			Pod:    name + "-" + randomName(9) + "-" + randomName(5),
 			PodUID: id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:],
 		}
 		if ledgers {
@@ -129,6 +129,17 @@ func (s *site) remove() {
 func (s *site) nodeOptions(o node.Options) node.Options {
 	o.Root, o.MaxBytes, o.MaxFiles = s.pods(), maxLogBytes, maxLogFiles
 	return o
+}
+
+// randomName returns n characters of the alphabet that Kubernetes makes suffixes of: dashboards tell by it whose pod it is.
+func randomName(n int) string {
+	const alphabet = "bcdfghjklmnpqrstvwxz2456789"
+	b := make([]byte, n)
+	rand.Read(b)
+	for i := range b {
+		b[i] = alphabet[int(b[i])%len(alphabet)]
+	}
+	return string(b)
 }
 
 func randomHex(n int) string {
