@@ -7,10 +7,10 @@ const (
 	ofCluster   = `cluster=~"$cluster"`
 	ofNamespace = ofCluster + `,namespace=~"$namespace"`
 	ofPod       = ofNamespace + `,pod=~"$pod"`
-	ofService   = `service=~"$service"`
+	ofService   = ofCluster + `,service=~"$service"`
 	called      = ofService + `,span_kind=~"SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"`
 	failed      = `,status_code="STATUS_CODE_ERROR"`
-	ofEdge      = `{client=~"$service"}[$__rate_interval]`
+	ofEdge      = `{` + ofCluster + `,client=~"$service"}[$__rate_interval]`
 )
 
 func rate(selector string) string { return "rate(" + selector + "[$__rate_interval])" }

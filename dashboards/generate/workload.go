@@ -6,7 +6,7 @@ const toExplore = "/d/" + uidPrefix + "explore?${cluster:queryparam}&${namespace
 
 // The lines of the chosen pods, in Lucene. Lines from senders that name no cluster are shown for every cluster.
 const linesOfPods = `kubernetes.namespace:/${namespace:regex}/ AND kubernetes.pod.name:/${pod:regex}/` +
-	` AND (NOT _exists_:orchestrator.cluster.name OR orchestrator.cluster.name:/${cluster:regex}/)`
+	` AND NOT (_exists_:orchestrator.cluster.name AND NOT orchestrator.cluster.name:/${cluster:regex}/)`
 
 func workload() dashboard {
 	ofOperation := func(q string) dict {
@@ -25,9 +25,9 @@ func workload() dashboard {
 				lines("Errors", "percentunit", "Share of calls whose span has the status error.", query(failureRatio("span_name"), "{{span_name}}")),
 				lines("Duration", "s", "Of all calls. Points are exemplars: they lead to a trace.", ofOperation("0.50"), ofOperation("0.95"), ofOperation("0.99")),
 				lines("Calls from", "reqps", "Who calls this workload, by the service graph.",
-					query(sumBy("client", rate(`traces_service_graph_request_total{server=~"$service"}`)), "{{client}}")).sized(12, 7),
+					query(sumBy("client", rate("traces_service_graph_request_total{"+ofCluster+`,server=~"$service"}`)), "{{client}}")).sized(12, 7),
 				lines("Calls to", "reqps", "Whom this workload calls, by the service graph.",
-					query(orZero(sumBy("server", rate(`traces_service_graph_request_total{client=~"$service"}`))), "{{server}}")).sized(12, 7),
+					query(orZero(sumBy("server", rate("traces_service_graph_request_total{"+ofCluster+`,client=~"$service"}`))), "{{server}}")).sized(12, 7),
 			}},
 			{"Lines", []panel{
 				lines("Lines by severity", "cps", "", query(sumBy("severity", rate("braid_log_records_total{"+ofPod+"}")), "{{severity}}")).stacked(),
