@@ -65,7 +65,7 @@ mutants: ## apply each seeded fault of testbed/mutants in turn: some test must f
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
 
-generate: ## regenerate what is generated (nothing yet)
+generate: ## regenerate what is generated: the dashboards
 	$(GO) generate ./...
 
 clean: services-down ## stop what runs and remove what was built

@@ -21,11 +21,11 @@ import (
 	"github.com/braidhq/braid/testbed"
 )
 
-// The test binary stands in the demo where braid does. It gives the aggregator what the demo's own has not (an
-// Elasticsearch, sampling) and becomes braid.
+// The test binary stands in the demo where braid does. It gives the aggregator an Elasticsearch beside the demo's own
+// store and becomes braid.
 const (
-	envBraid = "BRAID_DASHBOARDS_BRAID"
-	envAlso  = "BRAID_DASHBOARDS_ALSO" // what to merge into the aggregator's configuration, as YAML
+	envBraid    = "BRAID_DASHBOARDS_BRAID"
+	envExporter = "BRAID_DASHBOARDS_EXPORTER" // as YAML
 )
 
 func TestMain(m *testing.M) {
@@ -45,22 +45,18 @@ func become(braid string, args []string) error {
 	return syscall.Exec(braid, append([]string{braid}, args...), os.Environ())
 }
 
-// amend merges envAlso into a configuration: its keys replace those that are there, its exporters come behind them.
+// amend adds envExporter to a configuration.
 func amend(file string) error {
-	var config, also map[string]any
+	var config, exporter map[string]any
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(yaml.Unmarshal(text, &config), yaml.Unmarshal([]byte(os.Getenv(envAlso)), &also)); err != nil {
+	if err := errors.Join(yaml.Unmarshal(text, &config), yaml.Unmarshal([]byte(os.Getenv(envExporter)), &exporter)); err != nil {
 		return err
 	}
 	exporters, _ := config["exporters"].([]any)
-	more, _ := also["exporters"].([]any)
-	also["exporters"] = append(exporters, more...)
-	for key, value := range also {
-		config[key] = value
-	}
+	config["exporters"] = append(exporters, exporter)
 	if text, err = yaml.Marshal(config); err != nil {
 		return err
 	}
@@ -75,7 +71,6 @@ type site struct {
 	api    string // of the aggregator
 	es     string // of Elasticsearch
 	stream string // of the lines there
-	start  time.Time
 }
 
 // open builds braid, starts the demo, and waits until it is announced.
@@ -84,20 +79,11 @@ func open(t *testing.T) *site {
 	dir := t.TempDir()
 	braid, kept := filepath.Join(dir, "braid"), filepath.Join(dir, "demo")
 	run(t, "..", "go", "build", "-o", braid, "./cmd/braid")
-	s := &site{es: testbed.Elasticsearch(t), stream: "logs-" + testbed.Name("dashboards"), start: time.Now()}
+	s := &site{es: testbed.Elasticsearch(t), stream: "logs-" + testbed.Name("dashboards")}
 	t.Setenv(envBraid, braid)
-	t.Setenv(envAlso, fmt.Sprintf(`
-exporters:
-  - name: es
-    elasticsearch: {urls: [%q], logs_data_stream: %s, traces_data_stream: %s-traces, dead_letter_data_stream: %s-dead}
-span_metrics: {interval: 2s}
-sampling:
-  wait: 1s
-  keep:
-    - {name: errors, type: error}
-    - {name: slow, type: slow, above: 300ms}
-    - {name: some, type: share, probability: 0.2}
-`, s.es, s.stream, s.stream, s.stream))
+	t.Setenv(envExporter, fmt.Sprintf(
+		"{name: es, elasticsearch: {urls: [%q], logs_data_stream: %s, traces_data_stream: %s-traces, dead_letter_data_stream: %s-dead}}",
+		s.es, s.stream, s.stream, s.stream))
 	executable, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

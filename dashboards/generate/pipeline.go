@@ -14,6 +14,9 @@ func of(name string, matchers ...string) string {
 
 const perCursor = "instance, signal, cursor"
 
+// undelivered is the share of each lane that some cursor has not passed.
+var undelivered = "max by (instance, signal) (" + of("braid_pipeline_lag_bytes") + ") / max by (instance, signal) (" + of("braid_pipeline_lane_limit_bytes") + ")"
+
 func pipeline() dashboard {
 	return dashboard{
 		uid: "pipeline", title: "Pipeline",
@@ -25,8 +28,8 @@ func pipeline() dashboard {
 				stat("Bytes lost", "bytes", "Of log files, before they were read, in the time range.", 1, orZero("sum(increase("+of("braid_log_bytes_lost_total")+"[$__range]))")),
 				stat("Gaps", "short", "Of unknowable size, in containers' logs, in the time range.", 1, orZero("sum(increase("+of("braid_log_gaps_total")+"[$__range]))")),
 				stat("Frames dropped", "short", "Stored and not delivered, in the time range: skipped, corrupt or quarantined.", 1, "sum(increase("+of("braid_pipeline_dropped_frames_total")+"[$__range]))"),
-				stat("Fullest lane", "percentunit", "What the fullest lane takes of what it may.", 0.8, "max("+of("braid_pipeline_lane_bytes")+" / "+of("braid_pipeline_lane_limit_bytes")+")"),
-				stat("Longest lag", "s", "Age of the oldest frame that is not delivered.", 300, "max("+of("braid_pipeline_lag_seconds")+")"),
+				stat("Fullest lane", "percentunit", "What is not delivered, of what a lane may take. A full lane turns senders away (429).", 0.7, "max("+undelivered+")"),
+				stat("Longest lag", "s", "Age of the oldest frame that was read and is not delivered.", 300, "max("+of("braid_pipeline_lag_seconds")+")"),
 				stat("Dead letters", "short", "Documents that Elasticsearch refused, in the time range.", 1, orZero("sum(increase("+of("braid_elasticsearch_documents_total", `result="dead_letter"`)+"[$__range]))")),
 				stat("Quarantine", "bytes", "Frames that could not be decoded or delivered.", 1, "sum("+of("braid_pipeline_quarantine_bytes")+")"),
 			}},
@@ -69,9 +72,11 @@ func lag() row {
 			query("max by ("+perCursor+") ("+of("braid_pipeline_lag_seconds")+")", "{{instance}} {{signal}} {{cursor}}")),
 		lines("Lag in bytes", "bytes", "What a cursor has not committed.",
 			query(sumBy(perCursor, of("braid_pipeline_lag_bytes")), "{{instance}} {{signal}} {{cursor}}")),
-		lines("Lanes", "percentunit", "What a lane takes on disk of what it may. A full lane turns senders away (429); they keep what they have.",
+		lines("Lanes", "percentunit", "What is not delivered, of what a lane may take. A full lane turns senders away (429); they keep what they have.",
+			query(undelivered, "{{instance}} {{signal}}")),
+		lines("Lanes on disk", "percentunit", "What a lane's segments take of what they may: what is not delivered, and what is held for a restart. "+
+			"The latter is given up when there is no room.",
 			query("max by (instance, signal) ("+of("braid_pipeline_lane_bytes")+" / "+of("braid_pipeline_lane_limit_bytes")+")", "{{instance}} {{signal}}")),
-		lines("Lanes in bytes", "bytes", "", query(sumBy("instance, signal", of("braid_pipeline_lane_bytes")), "{{instance}} {{signal}}")),
 		lines("Sync, p99", "s", "Write and fdatasync of a lane.", query(quantile("0.99", "le, instance", of("braid_pipeline_fsync_seconds_bucket")), "{{instance}}")),
 		lines("Quarantine", "bytes", "", query(sumBy("instance", of("braid_pipeline_quarantine_bytes")), "{{instance}}")),
 	}}
