@@ -15,7 +15,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		documents: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "braid_elasticsearch_documents_total",
-			Help: "Documents by what became of them: stored, conflict (there already when sent), already (found stored when in doubt), dead_letter.",
+			Help: "Documents by what became of them: stored, conflict (there already when sent), already (found stored when in doubt), refused (in the dead letter).",
 		}, []string{"data_stream", "result"}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "braid_elasticsearch_item_retries_total",
