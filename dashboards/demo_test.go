@@ -73,7 +73,7 @@ func (s *site) choose(t *testing.T, d dashboard, chosen values) values {
 	return v
 }
 
-// pick returns what is meant by all, or the option that begins with chosen.
+// pick returns what is meant by all, or what is chosen: of names that end in a dash the rest is anything.
 func pick(t *testing.T, x variable, options []string, chosen string) string {
 	t.Helper()
 	switch {
@@ -85,7 +85,9 @@ func pick(t *testing.T, x variable, options []string, chosen string) string {
 	default:
 		chosen = one[x.Name]
 	}
-	i := slices.IndexFunc(options, func(o string) bool { return strings.HasPrefix(o, chosen) })
+	i := slices.IndexFunc(options, func(o string) bool {
+		return o == chosen || strings.HasSuffix(chosen, "-") && strings.HasPrefix(o, chosen)
+	})
 	if i < 0 {
 		t.Fatalf("$%s offers no %s: %v", x.Name, chosen, options)
 	}

@@ -64,8 +64,6 @@ type target struct {
 	Limit                                                         int
 }
 
-func (t target) text() string { return t.Expr + t.Query + t.Service + t.Tags + t.MinDuration }
-
 func dashboards(t *testing.T) (all []dashboard) {
 	t.Helper()
 	files, err := filepath.Glob("grafana/*.json")
