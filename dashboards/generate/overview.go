@@ -37,6 +37,17 @@ func byWorkload(expr string) string {
 	return sumBy("namespace, workload", fmt.Sprintf(`label_replace(%s, "workload", "$1", "pod", "(.+?)%s")`, expr, suffix))
 }
 
+// cpuOfPods and memoryOfPods are the kubelet's word on each pod, or else that of the pod's own processes.
+func cpuOfPods(pods string) string {
+	return sumBy("namespace, pod", rate("container_cpu_usage_seconds_total{"+pods+`,container!=""}`)) + " or " +
+		sumBy("namespace, pod", rate("process_cpu_seconds_total{"+pods+`,pod!=""}`))
+}
+
+func memoryOfPods(pods string) string {
+	return sumBy("namespace, pod", "container_memory_working_set_bytes{"+pods+`,container!=""}`) + " or " +
+		sumBy("namespace, pod", "process_resident_memory_bytes{"+pods+`,pod!=""}`)
+}
+
 // restarted is how often containers were restarted in the time range.
 func restarted(pods string) string {
 	series := "braid_log_container_restarts{" + pods + "}[$__range]"
@@ -52,8 +63,7 @@ const toWorkload = "/d/" + uidPrefix + "workload?var-workload=${__data.fields.wo
 func overview() dashboard {
 	lineRate := rate("braid_log_records_total{" + ofNamespace + "}")
 	errorRate := rate("braid_log_records_total{" + ofNamespace + errorLines + "}")
-	cpu := rate("process_cpu_seconds_total{" + ofNamespace + `,pod!=""}`)
-	memory := "process_resident_memory_bytes{" + ofNamespace + `,pod!=""}`
+	cpu, memory := cpuOfPods(ofNamespace), memoryOfPods(ofNamespace)
 	return dashboard{
 		uid: "overview", title: "Cluster",
 		description: "What runs, what it is asked, what fails and what it says. Calls are counted from all spans, before any sampling.",
@@ -86,7 +96,7 @@ func overview() dashboard {
 				lines("Lines by severity", "cps", "", query(sumBy("severity", lineRate), "{{severity}}")).stacked().sized(12, 8),
 				lines("Error lines, the ten loudest workloads", "cps", "Lines of severity error and fatal.",
 					query(orZero("topk(10, "+byWorkload(errorRate)+")"), "{{namespace}}/{{workload}}")).sized(12, 8),
-				table("Workloads", "A workload is what its pods' names begin with. CPU and memory are the processes' own process_* metrics.",
+				table("Workloads", "A workload is what its pods' names begin with.",
 					map[string]string{"workload": toWorkload},
 					column{"Lines/s", "cps", byWorkload(lineRate)},
 					column{"Error lines/s", "cps", orNothing(byWorkload(errorRate), byWorkload(lineRate))},
@@ -95,7 +105,7 @@ func overview() dashboard {
 					column{"Memory", "bytes", byWorkload(memory)},
 				),
 				lines("CPU", "short", "Cores, by workload.", query(byWorkload(cpu), "{{namespace}}/{{workload}}")).sized(12, 8),
-				lines("Memory", "bytes", "Resident memory, by workload.", query(byWorkload(memory), "{{namespace}}/{{workload}}")).sized(12, 8),
+				lines("Memory", "bytes", "By workload.", query(byWorkload(memory), "{{namespace}}/{{workload}}")).sized(12, 8),
 			}},
 		},
 	}

@@ -39,8 +39,8 @@ func workload() dashboard {
 			{"Pods", []panel{
 				lines("Restarts", "short", "How often each container has been restarted in its pod, as its log files are numbered.",
 					query(sumBy("pod, container", "max by (pod, container) (braid_log_container_restarts{"+ofPod+"})"), "{{pod}} {{container}}")),
-				lines("CPU", "short", "Cores.", query(sumBy("pod", rate("process_cpu_seconds_total{"+ofPod+"}")), "{{pod}}")),
-				lines("Memory", "bytes", "Resident memory.", query(sumBy("pod", "process_resident_memory_bytes{"+ofPod+"}"), "{{pod}}")),
+				lines("CPU", "short", "Cores.", query(cpuOfPods(ofPod), "{{pod}}")),
+				lines("Memory", "bytes", "Working set (from the kubelet), or resident memory (from the process itself).", query(memoryOfPods(ofPod), "{{pod}}")),
 				lines("Open files", "short", "", query(sumBy("pod", "process_open_fds{"+ofPod+"}"), "{{pod}}")).sized(12, 7),
 				lines("Scraped", "short", "1: the target answers.", query("min by (pod) (up{"+ofPod+"})", "{{pod}}")).sized(12, 7),
 			}},
