@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestOpenRefusesWhatOthersCanReach(t *testing.T) {
 	for _, address := range []string{":0", "0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[2001:db8::1]:0", "[::ffff:192.0.2.1]:0"} {
-		ln, err := Open(Config{Address: address})
+		ln, err := Open(Config{Address: address}, Options{})
 		if err == nil {
 			ln.Close()
 			t.Fatalf("%s: opened %s", address, ln.Addr())
@@ -29,7 +29,7 @@ func TestOpenRefusesWhatOthersCanReach(t *testing.T) {
 
 func TestOpenLoopback(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "127.1.2.3:0", "localhost:0"} {
-		ln, err := Open(Config{Address: address})
+		ln, err := Open(Config{Address: address}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestOpenLoopback(t *testing.T) {
 }
 
 func TestOpenInsecure(t *testing.T) {
-	ln, err := Open(Config{Address: ":0", Insecure: true})
+	ln, err := Open(Config{Address: ":0", Insecure: true}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,17 +52,17 @@ func TestOpenInsecure(t *testing.T) {
 }
 
 func TestOpenErrors(t *testing.T) {
-	first, err := Open(Config{Address: "127.0.0.1:0"})
+	first, err := Open(Config{Address: "127.0.0.1:0"}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	_, err = Open(Config{Address: first.Addr().String()})
+	_, err = Open(Config{Address: first.Addr().String()}, Options{})
 	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "another process uses the port") {
 		t.Errorf("port in use: %v", err)
 	}
 	for _, address := range []string{"127.0.0.1", "127.0.0.1:99999", "no such host:1", ""} {
-		if ln, err := Open(Config{Address: address}); err == nil {
+		if ln, err := Open(Config{Address: address}, Options{}); err == nil {
 			ln.Close()
 			t.Errorf("%q: opened %s", address, ln.Addr())
 		} else if !strings.Contains(err.Error(), "cannot listen on") {
@@ -72,7 +72,7 @@ func TestOpenErrors(t *testing.T) {
 }
 
 func TestConnectionsBeyondTheLimitWait(t *testing.T) {
-	ln, err := Open(Config{Address: "127.0.0.1:0", MaxConnections: 1})
+	ln, err := Open(Config{Address: "127.0.0.1:0", MaxConnections: 1}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestConnectionsBeyondTheLimitWait(t *testing.T) {
 	go func() {
 		defer close(done)
 		for {
-			conn, err := ln.Accept()
+			conn, err := ln.plain.Accept()
 			if err != nil {
 				return
 			}
@@ -100,7 +100,7 @@ func TestConnectionsBeyondTheLimitWait(t *testing.T) {
 	defer a.Close()
 	defer b.Close()
 	one := <-accepted
-	if l := ln.(*limited); len(l.free) != 1 {
+	if l := ln.plain.(*limited); len(l.free) != 1 {
 		t.Fatalf("%d connections are open", len(l.free))
 	}
 	select {
@@ -124,7 +124,7 @@ func TestConnectionsBeyondTheLimitWait(t *testing.T) {
 }
 
 func TestCloseEndsAnAcceptThatWaitsForAPlace(t *testing.T) {
-	ln, err := Open(Config{Address: "127.0.0.1:0", MaxConnections: 1})
+	ln, err := Open(Config{Address: "127.0.0.1:0", MaxConnections: 1}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,14 +133,14 @@ func TestCloseEndsAnAcceptThatWaitsForAPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	held, err := ln.Accept()
+	held, err := ln.plain.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer held.Close()
 	ended := make(chan error, 1)
 	go func() {
-		_, err := ln.Accept()
+		_, err := ln.plain.Accept()
 		ended <- err
 	}()
 	ln.Close()

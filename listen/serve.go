@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -32,21 +33,27 @@ func (t Timeouts) withDefaults() Timeouts {
 // maxHeaderBytes is far above what OTLP and remote-write clients send, and far below net/http's 1 MiB.
 const maxHeaderBytes = 64 << 10
 
-// ServeHTTP serves handler on ln until ctx ends, then stops accepting and waits up to t.Shutdown for the requests in
-// flight; those that are still there are cut off. It owns ln. It returns nil after an orderly end, cut-offs included.
+// Serve serves handler by HTTP, to those whom the listener lets in, until ctx ends; then it stops accepting and waits up
+// to t.Shutdown for the requests in flight; those that are still there are cut off. It returns nil after an orderly end,
+// cut-offs included.
 //
 // There is no limit on reading a body or writing an answer: a live tail writes for hours. Handlers that read bodies
 // set their own deadline.
-func ServeHTTP(ctx context.Context, ln net.Listener, handler http.Handler, t Timeouts) error {
+func (l *Listener) Serve(ctx context.Context, handler http.Handler, t Timeouts) error {
 	t = t.withDefaults()
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	srv := &http.Server{
-		Handler:           handler,
+		Handler:           l.authenticated(handler),
 		ReadHeaderTimeout: t.Header,
 		IdleTimeout:       t.Idle,
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return requests },
+		ErrorLog:          l.options.ErrorLog,
+	}
+	ln, config := l.Plain()
+	if config != nil {
+		ln = tls.NewListener(ln, config)
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()

@@ -11,14 +11,14 @@ import (
 
 func serve(t *testing.T, h http.HandlerFunc, limits Timeouts) (url string, stop context.CancelFunc, done <-chan error) {
 	t.Helper()
-	ln, err := Open(Config{Address: "127.0.0.1:0"})
+	ln, err := Open(Config{Address: "127.0.0.1:0"}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	ended := make(chan error, 1)
-	go func() { ended <- ServeHTTP(ctx, ln, h, limits) }()
+	go func() { ended <- ln.Serve(ctx, h, limits) }()
 	return "http://" + ln.Addr().String(), cancel, ended
 }
 
@@ -107,12 +107,12 @@ func TestSlowHeaderIsCutOff(t *testing.T) {
 }
 
 func TestServeSaysWhyItCannot(t *testing.T) {
-	ln, err := Open(Config{Address: "127.0.0.1:0"})
+	ln, err := Open(Config{Address: "127.0.0.1:0"}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ln.Close()
-	if err := ServeHTTP(context.Background(), ln, http.NotFoundHandler(), Timeouts{}); err == nil {
+	if err := ln.Serve(context.Background(), http.NotFoundHandler(), Timeouts{}); err == nil {
 		t.Fatal("served on a closed listener")
 	}
 }
