@@ -4,11 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
-	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
-	commonconfig "github.com/prometheus/common/config"
 	promconfig "github.com/prometheus/prometheus/config"
 	"go.yaml.in/yaml/v3"
 
@@ -34,24 +31,6 @@ type Agent struct {
 	Prometheus *promconfig.Config `yaml:"-"`
 }
 
-// Upstream says where the agent sends everything.
-type Upstream struct {
-	URL string `yaml:"url"` // the base of /v1/logs, /v1/traces and /api/v1/write
-}
-
-// RemoteWrite is the remote-write 2.0 configuration towards the aggregator.
-func (u Upstream) RemoteWrite() (*promconfig.RemoteWriteConfig, error) {
-	target, err := url.Parse(strings.TrimSuffix(u.URL, "/") + "/api/v1/write")
-	if err != nil {
-		return nil, err
-	}
-	c := promconfig.DefaultRemoteWriteConfig
-	c.URL = &commonconfig.URL{URL: target}
-	c.ProtobufMessage = remoteapi.WriteV2MessageType
-	c.SendExemplars, c.SendNativeHistograms = true, true
-	return &c, nil
-}
-
 // LogRoot is one directory tree of container logs.
 type LogRoot struct {
 	Path   string `yaml:"path"`
@@ -64,9 +43,11 @@ type Receivers struct {
 	GRPC *listen.Config `yaml:"grpc"` // OTLP/gRPC
 }
 
-// Web is the listener for people and monitoring.
+// Web is the listener for people and monitoring. What is read through it can only be restricted in an aggregator's.
 type Web struct {
-	Listen *listen.Config `yaml:"listen"`
+	Listen   *listen.Config `yaml:"listen"`
+	Access   Access         `yaml:"access"`
+	AuditLog string         `yaml:"audit_log"` // a file, or stderr; "": none
 }
 
 // Limits bounds what braid takes from outside.
@@ -120,6 +101,9 @@ func (c *Agent) check(root *yaml.Node, p *Problems) {
 		p.add(root.Line, "data_dir is missing: where the agent keeps its positions and its queue")
 	}
 	checkURL(c.Aggregator.URL, lineOf(root, "aggregator", "url"), "aggregator.url", p)
+	c.Aggregator.check(root, p)
+	checkListeners(c.Receivers, c.Web, root, p)
+	c.checkAccess(root, p)
 	for i := range c.Logs {
 		at := lineOf(root, "logs", fmt.Sprint(i))
 		if c.Logs[i].Path == "" {

@@ -21,6 +21,9 @@ type Aggregator struct {
 
 	Sampling    *Sampling   `yaml:"sampling"`
 	Logs        LogSampling `yaml:"logs"`
+
+	Kubernetes Kubernetes `yaml:"kubernetes"`
+
 	SpanMetrics SpanMetrics `yaml:"span_metrics"`
 	Limits      Limits      `yaml:"limits"`
 	Queue       QueueLimit  `yaml:"queue"`
@@ -116,6 +119,8 @@ func ParseAggregator(file string, text []byte) (*Aggregator, error) {
 	if len(c.Exporters) == 0 {
 		p.add(root.Line, "exporters is missing: give a store, an elasticsearch, an otlp or a remote_write")
 	}
+	checkListeners(c.Receivers, c.Web, root, p)
+	c.checkAccess(root, p)
 	used, stores := map[string]bool{}, 0
 	for i := range c.Exporters {
 		e := &c.Exporters[i]
@@ -241,6 +246,9 @@ func (e *Elasticsearch) check(at int, p *Problems) {
 	}
 	if e.DeadLetterDataStream == "" {
 		e.DeadLetterDataStream = "logs-braid.deadletter-default"
+	}
+	if e.DeadLetterDataStream == e.LogsDataStream || e.DeadLetterDataStream == e.TracesDataStream {
+		p.add(at, "elasticsearch.dead_letter_data_stream %q is that of records too: dead letters must not be read as these", e.DeadLetterDataStream)
 	}
 	if e.MaxBulkBytes == 0 {
 		e.MaxBulkBytes = 5 << 20

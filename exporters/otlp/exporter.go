@@ -27,6 +27,9 @@ type Options struct {
 	Compression telemetry.Compression
 	// Headers are sent with every request.
 	Headers map[string]string
+	// RetryUnauthorized sends again what is answered 401 or 403, in place of giving it up: for a peer that lets nobody else
+	// in, with credentials that expire and are renewed.
+	RetryUnauthorized bool
 	// Timeout of one request, its answer included: 30 s.
 	Timeout    time.Duration
 	Registerer prometheus.Registerer
@@ -39,6 +42,7 @@ type Exporter struct {
 	compression telemetry.Compression
 	headers     http.Header
 	timeout     time.Duration
+	retry401    bool
 	metrics     *metrics
 	buffers     sync.Pool // *buffers
 }
@@ -60,7 +64,7 @@ func New(o Options) (*Exporter, error) {
 			telemetry.Logs:  base.JoinPath("v1/logs").String(),
 			telemetry.Spans: base.JoinPath("v1/traces").String(),
 		},
-		client: o.Client, compression: o.Compression, headers: http.Header{}, timeout: o.Timeout,
+		client: o.Client, compression: o.Compression, headers: http.Header{}, timeout: o.Timeout, retry401: o.RetryUnauthorized,
 		metrics: newMetrics(o.Registerer),
 	}
 	if e.client == nil {
@@ -136,7 +140,7 @@ func (e *Exporter) send(ctx context.Context, f *telemetry.Frame) error {
 		return fmt.Errorf("cannot send %s to %s: %w", f.Signal, redact(endpoint), err)
 	}
 	e.metrics.answered(f.Signal, answer.Status, len(f.Body), time.Since(begin))
-	rejected, err := verdict(answer)
+	rejected, err := verdict(answer, e.retry401)
 	if err != nil {
 		return fmt.Errorf("cannot send %s to %s: %w", f.Signal, redact(endpoint), err)
 	}

@@ -204,6 +204,18 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// An aggregator that does not know this agent (yet, or any more) costs no record.
+func TestUnauthorizedIsTriedAgainIfItIsSaid(t *testing.T) {
+	for status, permanent := range map[int]bool{401: false, 403: false, 404: true, 400: true} {
+		p := newPeer(t)
+		p.status = status
+		err := newExporter(t, p, Options{RetryUnauthorized: true}).Write(context.Background(), batches()[:1])
+		if err == nil || telemetry.IsPermanent(err) != permanent {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
+
 func TestNobodyThere(t *testing.T) {
 	p := newPeer(t)
 	e := newExporter(t, p, Options{})

@@ -9,8 +9,9 @@ import (
 )
 
 // verdict judges an answer by the OTLP specification 1.9, "Failures" of OTLP/HTTP: 429, 502, 503 and 504 may be tried
-// again, every other status but 2xx must not. It returns how many records a success has rejected.
-func verdict(a post.Answer) (rejected int64, err error) {
+// again, every other status but 2xx must not; with retry401, 401 and 403 may. It returns how many records a success has
+// rejected.
+func verdict(a post.Answer, retry401 bool) (rejected int64, err error) {
 	if a.Status/100 == 2 {
 		return rejectedRecords(a.Body), nil
 	}
@@ -23,6 +24,10 @@ func verdict(a post.Answer) (rejected int64, err error) {
 			return 0, telemetry.Throttled(err, a.RetryAfter)
 		}
 		return 0, err
+	case http.StatusUnauthorized, http.StatusForbidden:
+		if retry401 {
+			return 0, err
+		}
 	}
 	return 0, telemetry.Permanent(err)
 }

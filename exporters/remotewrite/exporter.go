@@ -24,6 +24,9 @@ import (
 // Options of an Exporter; every field may be left zero.
 type Options struct {
 	Registerer prometheus.Registerer
+	// RetryUnauthorized sends again what is answered 401 or 403, in place of giving it up: for a peer that lets nobody else
+	// in, with credentials that expire and are renewed.
+	RetryUnauthorized bool
 }
 
 // An Exporter sends to one endpoint. It is safe for concurrent use.
@@ -34,6 +37,7 @@ type Exporter struct {
 	headers    http.Header
 	relabel    []*relabel.Config
 	wanted     telemetry.Encoding
+	retry401   bool
 	only1      atomic.Bool // the endpoint has shown that it does not speak 2.0
 	metrics    *metrics
 	converters sync.Pool // *converter
@@ -57,7 +61,7 @@ func New(cfg *config.RemoteWriteConfig, o Options) (*Exporter, error) {
 	}
 	e := &Exporter{
 		url: cfg.URL.String(), shown: shown, client: client, timeout: time.Duration(cfg.RemoteTimeout),
-		headers: http.Header{}, relabel: cfg.WriteRelabelConfigs, wanted: telemetry.RemoteWrite1,
+		headers: http.Header{}, relabel: cfg.WriteRelabelConfigs, wanted: telemetry.RemoteWrite1, retry401: o.RetryUnauthorized,
 		metrics: newMetrics(o.Registerer, cfg.Name, shown),
 	}
 	if cfg.ProtobufMessage == messageV2 {
@@ -169,7 +173,7 @@ func (e *Exporter) post(ctx context.Context, f *telemetry.Frame, m message) erro
 		e.metrics.failed(err, m.count())
 		return err
 	}
-	written, err := verdict(answer, m)
+	written, err := verdict(answer, m, e.retry401)
 	if err != nil {
 		if !errors.Is(err, errNot2) {
 			e.metrics.failed(err, m.count())

@@ -301,6 +301,24 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// An aggregator that does not know this agent (yet, or any more) costs no sample.
+func TestUnauthorizedIsTriedAgainIfItIsSaid(t *testing.T) {
+	for _, status := range []int{401, 403} {
+		p := newPeer(t, func(w http.ResponseWriter, _ bool) { w.WriteHeader(status) })
+		e := newExporter(t, p.URL, speak2)
+		if err := send(e, frame2); !telemetry.IsPermanent(err) {
+			t.Errorf("%d from anybody: %v", status, err)
+		}
+		e.retry401 = true
+		if err := send(e, frame2); err == nil || telemetry.IsPermanent(err) {
+			t.Errorf("%d: %v", status, err)
+		}
+		if failed, retried := testutil.ToFloat64(e.metrics.failures), testutil.ToFloat64(e.metrics.retries); failed != 2 || retried != 2 {
+			t.Errorf("%d: %v failed, %v retried", status, failed, retried)
+		}
+	}
+}
+
 func TestPartialWriteIsDelivered(t *testing.T) {
 	p := newPeer(t, func(w http.ResponseWriter, _ bool) {
 		w.Header().Set("X-Prometheus-Remote-Write-Samples-Written", "1")

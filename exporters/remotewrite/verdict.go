@@ -30,7 +30,8 @@ var errNot2 = errors.New("the endpoint does not take remote-write 2.0")
 // falls back to 1.0, and so does a success that does not say what it wrote: it comes from a 1.0 receiver that has not
 // looked at the content type and stored nothing. Any other status is final. A 4xx that says that a part was written
 // counts as delivered: the receiver has isolated what it could not take, and sending the frame again would not help.
-func verdict(a post.Answer, m message) (wire.Written, error) {
+// With retry401, 401 and 403 may be tried again.
+func verdict(a post.Answer, m message, retry401 bool) (wire.Written, error) {
 	v2 := m.version == telemetry.RemoteWrite2
 	written, confirmed := parseWritten(a.Header)
 	switch {
@@ -47,7 +48,7 @@ func verdict(a post.Answer, m message) (wire.Written, error) {
 		return wire.Written{}, errNot2
 	case a.Status == http.StatusTooManyRequests, a.Status/100 == 5 && a.RetryAfter > 0:
 		return wire.Written{}, telemetry.Throttled(a.Err(""), a.RetryAfter)
-	case a.Status/100 == 5:
+	case a.Status/100 == 5, retry401 && (a.Status == http.StatusUnauthorized || a.Status == http.StatusForbidden):
 		return wire.Written{}, a.Err("")
 	case a.Status/100 == 4 && v2 && written != (wire.Written{}):
 		return written, nil

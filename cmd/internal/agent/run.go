@@ -3,11 +3,13 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+	commonconfig "github.com/prometheus/common/config"
 
 	"github.com/braidhq/braid/cmd/internal/run"
 	"github.com/braidhq/braid/config"
@@ -74,13 +76,21 @@ func openUpstream(u config.Upstream, registry prometheus.Registerer) (upstream, 
 	if err != nil {
 		return upstream{}, err
 	}
-	samples, err := remotewrite.New(rw, remotewrite.Options{Registerer: registry})
+	// The aggregator's answers 401 and 403 mean that a token or a certificate has to be put right, and nothing is given up
+	// for that.
+	samples, err := remotewrite.New(rw, remotewrite.Options{Registerer: registry, RetryUnauthorized: true})
 	if err != nil {
 		return upstream{}, err
 	}
-	records, err := otlp.New(otlp.Options{
-		URL: strings.TrimSuffix(u.URL, "/"), Compression: telemetry.Zstd, Registerer: registry,
-	})
+	options := otlp.Options{
+		URL: strings.TrimSuffix(u.URL, "/"), Compression: telemetry.Zstd, Registerer: registry, RetryUnauthorized: true,
+	}
+	if secured := u.HTTPClient(); secured != nil {
+		if options.Client, err = commonconfig.NewClientFromConfig(*secured, "braid_aggregator"); err != nil {
+			return upstream{}, fmt.Errorf("cannot use aggregator: %w", err)
+		}
+	}
+	records, err := otlp.New(options)
 	if err != nil {
 		return upstream{}, err
 	}
