@@ -2,10 +2,8 @@ package run
 
 import (
 	"context"
-	"errors"
-	"io"
+	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -22,32 +20,58 @@ import (
 
 // Listeners are all listeners of a verb, opened first so that a port in use is said before anything else happens.
 type Listeners struct {
-	http, grpc, web net.Listener // nil: off
+	http, grpc, web *listen.Listener // nil: off
 }
 
-// OpenListeners opens what the configuration names.
-func OpenListeners(receivers config.Receivers, web config.Web) (*Listeners, error) {
+// ListenOptions are what listeners need beside their configuration.
+type ListenOptions struct {
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
+	Review     listen.ReviewToken                   // for those that ask Kubernetes; nil where there is none
+	Refused    func(*http.Request, *listen.Refusal) // hears of what the web listener has not let in; may be nil
+}
+
+// OpenListeners opens what the configuration names. Health needs no authentication: kubelets that probe it have none.
+func OpenListeners(receivers config.Receivers, web config.Web, o ListenOptions) (*Listeners, error) {
 	l := &Listeners{}
 	for _, one := range []struct {
+		name   string
 		config *listen.Config
-		into   *net.Listener
-	}{{receivers.HTTP, &l.http}, {receivers.GRPC, &l.grpc}, {web.Listen, &l.web}} {
+		into   **listen.Listener
+	}{{"receivers.http", receivers.HTTP, &l.http}, {"receivers.grpc", receivers.GRPC, &l.grpc}, {"web", web.Listen, &l.web}} {
 		if one.config == nil {
 			continue
 		}
-		ln, err := listen.Open(*one.config)
+		options := listen.Options{
+			Name: one.name, Registerer: o.Registerer, Review: o.Review, Reloaded: reloaded(o.Logger, one.name),
+			ErrorLog: slog.NewLogLogger(o.Logger.With("listener", one.name).Handler(), slog.LevelDebug),
+		}
+		if one.config == web.Listen {
+			options.Open, options.Refused = []string{HealthyPath, ReadyPath}, o.Refused
+		}
+		ln, err := listen.Open(*one.config, options)
 		if err != nil {
 			l.Close()
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", one.name, err)
 		}
 		*one.into = ln
 	}
 	return l, nil
 }
 
+func reloaded(logger *slog.Logger, name string) func(string, error) {
+	return func(file string, err error) {
+		if err != nil {
+			logger.Error("a file of a listener cannot be used: what it said before stays", "listener", name, "file", file, "err", err)
+			return
+		}
+		logger.Info("a file of a listener has changed", "listener", name, "file", file)
+	}
+}
+
 // Close closes every listener.
 func (l *Listeners) Close() {
-	for _, ln := range []io.Closer{l.http, l.grpc, l.web} {
+	for _, ln := range []*listen.Listener{l.http, l.grpc, l.web} {
 		if ln != nil {
 			ln.Close()
 		}
@@ -63,7 +87,7 @@ func (l *Listeners) GRPCAddr() string { return address(l.grpc) }
 // WebAddr is where metrics and health are, "" if nowhere.
 func (l *Listeners) WebAddr() string { return address(l.web) }
 
-func address(ln net.Listener) string {
+func address(ln *listen.Listener) string {
 	if ln == nil {
 		return ""
 	}
@@ -77,7 +101,7 @@ const webStop = time.Second
 func (l *Listeners) ServeWeb(stage *Stage, handler http.Handler) {
 	if l.web != nil {
 		stage.Go("web", func(ctx context.Context) error {
-			return listen.ServeHTTP(ctx, l.web, handler, listen.Timeouts{Shutdown: webStop})
+			return l.web.Serve(ctx, handler, listen.Timeouts{Shutdown: webStop})
 		})
 	}
 }
@@ -92,29 +116,14 @@ func (l *Listeners) ServeReceivers(stage *Stage, next telemetry.Appender, limits
 		mux := http.NewServeMux()
 		mux.Handle("/", receiver.Handler())
 		mux.Handle("/api/v1/write", remotewrite.New(next, remotewrite.Options{MaxBodyBytes: int64(limits.MaxBodyBytes), Registerer: registry}))
-		stage.Go("receivers.http", func(ctx context.Context) error { return listen.ServeHTTP(ctx, l.http, mux, listen.Timeouts{}) })
+		stage.Go("receivers.http", func(ctx context.Context) error { return l.http.Serve(ctx, mux, listen.Timeouts{}) })
 	}
 	if l.grpc != nil {
-		server := grpc.NewServer(receiver.ServerOptions()...)
+		ln, security := secureGRPC(l.grpc)
+		server := grpc.NewServer(append(receiver.ServerOptions(), security...)...)
 		receiver.Register(server)
-		stage.Go("receivers.grpc", func(ctx context.Context) error { return serveGRPC(ctx, server, l.grpc) })
+		stage.Go("receivers.grpc", func(ctx context.Context) error { return serveGRPC(ctx, server, ln) })
 	}
-}
-
-// grpcStop is how long calls in progress have to end.
-const grpcStop = 10 * time.Second
-
-func serveGRPC(ctx context.Context, server *grpc.Server, ln net.Listener) error {
-	stop := context.AfterFunc(ctx, func() {
-		hard := time.AfterFunc(grpcStop, server.Stop) // one call that hangs must not hold up the rest
-		defer hard.Stop()
-		server.GracefulStop()
-	})
-	defer stop()
-	if err := server.Serve(ln); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-		return err
-	}
-	return nil
 }
 
 // QueueOptions are a verb's queue, of the configuration's size, in dir.
