@@ -21,12 +21,10 @@ type Aggregator struct {
 
 	Sampling    *Sampling   `yaml:"sampling"`
 	Logs        LogSampling `yaml:"logs"`
-
-	Kubernetes Kubernetes `yaml:"kubernetes"`
-
 	SpanMetrics SpanMetrics `yaml:"span_metrics"`
 	Limits      Limits      `yaml:"limits"`
 	Queue       QueueLimit  `yaml:"queue"`
+	Kubernetes  Kubernetes  `yaml:"kubernetes"`
 }
 
 // SpanMetrics says how metrics are made of spans.
@@ -39,7 +37,7 @@ type SpanMetrics struct {
 // Exporter is one way out; exactly one of its kinds is set.
 type Exporter struct {
 	Name          string         `yaml:"name"`
-	Optional      bool           `yaml:"optional"` // a full queue skips its oldest frames (counted) and never pushes back
+	Optional      bool           `yaml:"optional"`  // a full queue skips its oldest frames (counted) and never pushes back
 	Exemplars     string         `yaml:"exemplars"` // verified (default), passthrough or off
 	Store         *Store         `yaml:"store"`
 	Elasticsearch *Elasticsearch `yaml:"elasticsearch"`

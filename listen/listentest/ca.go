@@ -143,3 +143,10 @@ func Pair(t testing.TB, cert, key []byte) tls.Certificate {
 	}
 	return pair
 }
+
+// ServerConfig is the TLS of a server with a new certificate of ca.
+func ServerConfig(t testing.TB, ca *CA) *tls.Config {
+	t.Helper()
+	cert, key := ca.Server()
+	return &tls.Config{Certificates: []tls.Certificate{Pair(t, cert, key)}}
+}
