@@ -30,9 +30,14 @@ func newFilter(q telemetry.LogQuery) *filter {
 func (f *filter) matchStream(st *stream) bool {
 	r, q := st.resource, &f.q
 	return st.tenant == q.Tenant &&
-		(q.Namespace == "" || r.Namespace == q.Namespace) &&
+		(q.Namespace == "" || r.Namespace == q.Namespace) && inAny(q.Namespaces, r.Namespace) &&
 		(q.Container == "" || r.Container == q.Container) &&
 		(len(q.Pods) == 0 || slices.Contains(q.Pods, r.Pod))
+}
+
+// inAny reports that namespace is one of namespaces, or that all are meant.
+func inAny(namespaces []string, namespace string) bool {
+	return namespaces == nil || slices.Contains(namespaces, namespace)
 }
 
 func (f *filter) matchTime(at int64) bool {

@@ -162,12 +162,15 @@ func (w *write) addOperation(st *stream, s *telemetry.Span, received int64) erro
 	return err
 }
 
-// Services implements query.TraceSearch: the services that have stored spans, by name.
-func (s *Store) Services(_ context.Context, tenant string) ([]string, error) {
+// Services implements query.TraceSearch: the services that have stored spans, in one of namespaces (nil: anywhere), by name.
+func (s *Store) Services(ctx context.Context, tenant string, namespaces []string) ([]string, error) {
 	if !s.enter() {
 		return nil, ErrClosed
 	}
 	defer s.users.Done()
+	if namespaces != nil {
+		return s.servicesIn(ctx, tenant, namespaces)
+	}
 	s.operations.mu.RLock()
 	defer s.operations.mu.RUnlock()
 	var found []string
@@ -180,20 +183,29 @@ func (s *Store) Services(_ context.Context, tenant string) ([]string, error) {
 	return found, nil
 }
 
-// Operations implements query.TraceSearch: what a service has stored spans of, by name and kind.
-func (s *Store) Operations(_ context.Context, tenant, service string) ([]telemetry.Operation, error) {
+// Operations implements query.TraceSearch: what a service has stored spans of, in one of namespaces (nil: anywhere), by name
+// and kind. The table does not know namespaces: in some of them it is what the newest spans of each stream are.
+func (s *Store) Operations(ctx context.Context, tenant, service string, namespaces []string) (found []telemetry.Operation, err error) {
 	if !s.enter() {
 		return nil, ErrClosed
 	}
 	defer s.users.Done()
-	s.operations.mu.RLock()
-	defer s.operations.mu.RUnlock()
-	var found []telemetry.Operation
-	for o := range s.operations.byService[serviceKey{tenant, service}] {
-		found = append(found, o)
+	if namespaces != nil {
+		found, err = s.operationsIn(ctx, tenant, service, namespaces)
+	} else {
+		found = s.operations.of(serviceKey{tenant, service})
 	}
 	slices.SortFunc(found, func(a, b telemetry.Operation) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
 	})
-	return found, nil
+	return found, err
+}
+
+func (t *operations) of(k serviceKey) (found []telemetry.Operation) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for o := range t.byService[k] {
+		found = append(found, o)
+	}
+	return found
 }

@@ -54,7 +54,7 @@ func (s *Store) FindTraces(ctx context.Context, q telemetry.TraceQuery) (_ []tel
 		f.latest = q.ToUnixNano - 1
 	}
 	sts := s.streams.match(func(st *stream) bool {
-		return st.tenant == q.Tenant && (q.Service == "" || st.resource.Service == q.Service)
+		return st.tenant == q.Tenant && (q.Service == "" || st.resource.Service == q.Service) && inAny(q.Namespaces, st.resource.Namespace)
 	})
 	for _, st := range sts {
 		if err := f.stream(ctx, st); err != nil {

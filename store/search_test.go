@@ -113,15 +113,15 @@ func TestFindTracesAgainstModel(t *testing.T) {
 
 func checkNames(t *testing.T, s *Store) {
 	t.Helper()
-	services, err := s.Services(t.Context(), "")
+	services, err := s.Services(t.Context(), "", nil)
 	if err != nil || !slices.Equal(services, []string{"cart", "pay"}) {
 		t.Errorf("services %v, %v", services, err)
 	}
-	operations, err := s.Operations(t.Context(), "", "cart")
+	operations, err := s.Operations(t.Context(), "", "cart", nil)
 	if err != nil || len(operations) != 15 || operations[0] != (telemetry.Operation{Name: "op 0"}) || operations[14] != (telemetry.Operation{Name: "op 4", Kind: 2}) {
 		t.Errorf("operations %v, %v", operations, err)
 	}
-	if services, err := s.Services(t.Context(), "other"); err != nil || !slices.Equal(services, []string{"cart"}) {
+	if services, err := s.Services(t.Context(), "other", nil); err != nil || !slices.Equal(services, []string{"cart"}) {
 		t.Errorf("services of another tenant %v, %v", services, err)
 	}
 }
@@ -188,7 +188,7 @@ func TestNamesExpire(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		services, err := s.Services(t.Context(), "")
+		services, err := s.Services(t.Context(), "", nil)
 		if err != nil || !slices.Equal(services, []string{"fresh"}) || s.operations.count != 10 {
 			t.Errorf("%v, %v", services, err)
 		}
@@ -201,7 +201,7 @@ func TestNamesExpire(t *testing.T) {
 		s = openStore(t, Options{Dir: dir})
 	}
 	mustWrite(t, s, old)
-	if services, err := s.Services(t.Context(), ""); err != nil || len(services) != 2 {
+	if services, err := s.Services(t.Context(), "", nil); err != nil || len(services) != 2 {
 		t.Errorf("%v, %v", services, err)
 	}
 }

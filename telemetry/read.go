@@ -4,6 +4,7 @@ package telemetry
 type LogQuery struct {
 	Tenant      string
 	Namespace   string
+	Namespaces  []string // any of these, beside Namespace; nil: all
 	Pods        []string // any of these; nil: all
 	Container   string
 	MinSeverity Severity

@@ -2,11 +2,12 @@ package telemetry
 
 // A TraceQuery asks for the traces that have a span for which all of this holds. Zero fields ask for everything.
 type TraceQuery struct {
-	Tenant    string
-	Service   string
-	Operation string // the span's name
-	Kinds     []SpanKind
-	Statuses  []StatusCode
+	Tenant     string
+	Namespaces []string // of the span; any of these; nil: all
+	Service    string
+	Operation  string // the span's name
+	Kinds      []SpanKind
+	Statuses   []StatusCode
 	// Attrs are attributes of the span or its resource as text: numbers in decimal, booleans as true and false.
 	Attrs []TextAttr
 	// FromUnixNano <= start of the span < ToUnixNano; 0 leaves a side open.

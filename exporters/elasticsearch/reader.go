@@ -115,8 +115,9 @@ func (r *logRun) filter(ctx context.Context, s *snapshot) (dict, error) {
 		filters = append(filters, term("organization.id", q.Tenant))
 	}
 	if q.Namespace != "" {
-		filters = append(filters, term("kubernetes.namespace", q.Namespace))
+		filters = append(filters, term(namespaceField, q.Namespace))
 	}
+	filters = append(filters, inNamespaces(q.Namespaces)...)
 	if len(q.Pods) > 0 {
 		filters = append(filters, terms("kubernetes.pod.name", q.Pods))
 	}

@@ -11,8 +11,9 @@ import (
 	"github.com/braidhq/braid/telemetry"
 )
 
-// How many services, and operations of one service, an answer names: the ones with the most spans.
+// How many namespaces, services, and operations of one service, an answer names: the ones with the most records.
 const (
+	maxNamespaces = 10_000
 	maxServices   = 10_000
 	maxOperations = 1_000
 )
@@ -21,7 +22,7 @@ const (
 var attributeFields = map[string]string{
 	"k8s.cluster.name":            "orchestrator.cluster.name",
 	"k8s.node.name":               "kubernetes.node.name",
-	"k8s.namespace.name":          "kubernetes.namespace",
+	"k8s.namespace.name":          namespaceField,
 	"k8s.pod.name":                "kubernetes.pod.name",
 	"k8s.pod.uid":                 podField,
 	"k8s.container.name":          containerField,
@@ -33,26 +34,54 @@ var attributeFields = map[string]string{
 	"service.instance.id":         "service.node.name",
 }
 
-// Services returns the services that have stored spans, by name.
-func (r *Reader) Services(ctx context.Context, tenant string) ([]string, error) {
-	found, err := r.names(ctx, r.tenant(tenant, exists(serviceField)), dict{"terms": dict{"field": serviceField, "size": maxServices}})
+// Services returns the services that have stored spans, in one of namespaces (nil: anywhere), by name.
+func (r *Reader) Services(ctx context.Context, tenant string, namespaces []string) ([]string, error) {
+	found, err := r.names(ctx, r.traces, r.tenant(tenant, append(inNamespaces(namespaces), exists(serviceField))...),
+		dict{"terms": dict{"field": serviceField, "size": maxServices}})
 	if err != nil {
 		return nil, fmt.Errorf("cannot list services: %w", err)
 	}
-	var services []string
-	for _, b := range found {
-		if name, ok := b.Key.(string); ok && name != "" {
-			services = append(services, name)
-		}
-	}
-	slices.Sort(services)
-	return services, nil
+	return sortedKeys(found), nil
 }
 
-// Operations returns what a service has stored spans of, by name and kind.
-func (r *Reader) Operations(ctx context.Context, tenant, service string) ([]telemetry.Operation, error) {
+// Namespaces returns the namespaces of which lines or spans are stored, by name.
+func (r *Reader) Namespaces(ctx context.Context, tenant string) ([]string, error) {
+	var all []string
+	for _, stream := range []string{r.logs, r.traces} {
+		found, err := r.names(ctx, stream, r.tenant(tenant, exists(namespaceField)), dict{"terms": dict{"field": namespaceField, "size": maxNamespaces}})
+		if err != nil {
+			return nil, fmt.Errorf("cannot list namespaces: %w", err)
+		}
+		all = append(all, sortedKeys(found)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// sortedKeys returns the keys of buckets that are texts and not empty.
+func sortedKeys(buckets []bucket) []string {
+	var keys []string
+	for _, b := range buckets {
+		if name, ok := b.Key.(string); ok && name != "" {
+			keys = append(keys, name)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// inNamespaces matches the documents of any of namespaces; nil: all.
+func inNamespaces(namespaces []string) []dict {
+	if namespaces == nil {
+		return nil
+	}
+	return []dict{terms(namespaceField, namespaces)}
+}
+
+// Operations returns what a service has stored spans of, in one of namespaces (nil: anywhere), by name and kind.
+func (r *Reader) Operations(ctx context.Context, tenant, service string, namespaces []string) ([]telemetry.Operation, error) {
 	kinds := dict{"sub": dict{"terms": dict{"field": "span.kind", "size": 10}}}
-	found, err := r.names(ctx, r.tenant(tenant, term(serviceField, service)),
+	found, err := r.names(ctx, r.traces, r.tenant(tenant, append(inNamespaces(namespaces), term(serviceField, service))...),
 		dict{"terms": dict{"field": "span.name", "size": maxOperations}, "aggs": kinds})
 	if err != nil {
 		return nil, fmt.Errorf("cannot list operations: %w", err)
@@ -71,9 +100,9 @@ func (r *Reader) Operations(ctx context.Context, tenant, service string) ([]tele
 	return operations, nil
 }
 
-// names returns the buckets of one aggregation over the spans that query matches.
-func (r *Reader) names(ctx context.Context, query, aggregation dict) ([]bucket, error) {
-	s, err := r.client.open(ctx, r.traces)
+// names returns the buckets of one aggregation over the documents of stream that query matches.
+func (r *Reader) names(ctx context.Context, stream string, query, aggregation dict) ([]bucket, error) {
+	s, err := r.client.open(ctx, stream)
 	if err != nil || s == nil {
 		return nil, err
 	}
@@ -130,7 +159,7 @@ func (r *Reader) FindTraces(ctx context.Context, q telemetry.TraceQuery) ([]tele
 // spanFilters match the spans that q asks for. Attributes are compared with what stands in the document, where a float
 // always has a fraction or an exponent.
 func spanFilters(q *telemetry.TraceQuery) []dict {
-	filters := []dict{exists("trace.id")}
+	filters := append(inNamespaces(q.Namespaces), exists("trace.id"))
 	if q.Service != "" {
 		filters = append(filters, term(serviceField, q.Service))
 	}

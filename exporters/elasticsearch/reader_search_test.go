@@ -14,7 +14,7 @@ func TestTracesAreFound(t *testing.T) {
 	if ids, err := r.FindTraces(t.Context(), telemetry.TraceQuery{}); ids != nil || err != nil {
 		t.Errorf("no data stream: %v, %v", ids, err)
 	}
-	if names, err := r.Services(t.Context(), ""); names != nil || err != nil {
+	if names, err := r.Services(t.Context(), "", nil); names != nil || err != nil {
 		t.Errorf("no data stream: %v, %v", names, err)
 	}
 	cart, pay := spanBatch(0, 6, 1), spanBatch(100, 4, 1)
@@ -59,14 +59,14 @@ func TestTracesAreFound(t *testing.T) {
 			t.Errorf("%s: %v, %v; want %v", test.name, got, err, test.want)
 		}
 	}
-	services, err := r.Services(t.Context(), "")
+	services, err := r.Services(t.Context(), "", nil)
 	if err != nil || !slices.Equal(services, []string{"cart", "pay"}) {
 		t.Errorf("services %v, %v", services, err)
 	}
-	if services, err := r.Services(t.Context(), "team-a"); err != nil || !slices.Equal(services, []string{"pay"}) {
+	if services, err := r.Services(t.Context(), "team-a", nil); err != nil || !slices.Equal(services, []string{"pay"}) {
 		t.Errorf("services of a tenant: %v, %v", services, err)
 	}
-	operations, err := r.Operations(t.Context(), "", "cart")
+	operations, err := r.Operations(t.Context(), "", "cart", nil)
 	if want := []telemetry.Operation{{Name: "op 0", Kind: 1}, {Name: "op 1", Kind: 2}}; err != nil || !slices.Equal(operations, want) {
 		t.Errorf("operations %v, %v", operations, err)
 	}

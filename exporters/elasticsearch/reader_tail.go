@@ -69,6 +69,7 @@ func missingValue(field string) any {
 }
 
 const (
+	namespaceField = "kubernetes.namespace"
 	podField       = "kubernetes.pod.uid"
 	containerField = "kubernetes.container.name"
 	restartField   = "kubernetes.container.restart_count"
