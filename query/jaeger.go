@@ -1,7 +1,6 @@
 package query
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 
@@ -32,30 +31,32 @@ type jaegerError struct {
 	TraceID string `json:"traceID,omitempty"`
 }
 
-func (h *handler) jaeger(mux *http.ServeMux) {
-	search := h.Search != nil
-	for pattern, e := range map[string]struct {
-		name      string
-		available bool
-		answer    func(*http.Request) (any, int, error)
+func (h *handler) jaeger() {
+	search, traces := h.sources.search != nil, h.sources.traces != nil
+	for _, e := range []struct {
+		pattern, name string
+		available     bool
+		answer        func(*http.Request, *reader) (any, int, error)
 	}{
-		"GET /jaeger/api/services":                      {"jaeger_services", search, h.jaegerServices},
-		"GET /jaeger/api/services/{service}/operations": {"jaeger_operations", search, h.jaegerOperationNames},
-		"GET /jaeger/api/operations":                    {"jaeger_operations", search, h.jaegerOperations},
-		"GET /jaeger/api/traces":                        {"jaeger_traces", search && h.Traces != nil, h.jaegerSearch},
-		"GET /jaeger/api/traces/{id}":                   {"jaeger_trace", h.Traces != nil, h.jaegerTrace},
-		"GET /jaeger/api/dependencies":                  {"jaeger_dependencies", true, noDependencies},
+		{"GET /jaeger/api/services", "jaeger_services", search, jaegerServices},
+		{"GET /jaeger/api/services/{service}/operations", "jaeger_operations", search, jaegerOperationNames},
+		{"GET /jaeger/api/operations", "jaeger_operations", search, jaegerOperations},
+		{"GET /jaeger/api/traces", "jaeger_traces", search && traces, jaegerSearch},
+		{"GET /jaeger/api/traces/{id}", "jaeger_trace", traces, jaegerOne},
+		{"GET /jaeger/api/dependencies", "jaeger_dependencies", true, noDependencies},
 	} {
-		h.serve(mux, e.name, pattern, e.available, writeJaegerError, func(w http.ResponseWriter, r *http.Request) error {
+		h.serve(e.name, e.pattern, e.available, writeJaegerError, h.records(func(w http.ResponseWriter, r *http.Request, rd *reader) error {
 			if err := r.ParseForm(); err != nil {
 				return badData("cannot read the parameters: %v", err)
 			}
-			data, total, err := e.answer(r)
+			rd.warn(w)
+			data, total, err := e.answer(r, rd)
 			if err != nil {
+				w.Header().Del("Warning")
 				return err
 			}
 			return writeJSON(w, http.StatusOK, jaegerAnswer{Data: data, Total: total})
-		})
+		}))
 	}
 }
 
@@ -67,13 +68,13 @@ func writeJaegerError(w http.ResponseWriter, err error) {
 	}
 }
 
-func (h *handler) jaegerServices(r *http.Request) (any, int, error) {
-	services, err := h.Search.Services(r.Context(), tenant(r))
+func jaegerServices(_ *http.Request, rd *reader) (any, int, error) {
+	services, err := rd.services()
 	return append([]string{}, services...), len(services), err
 }
 
-func (h *handler) jaegerOperationNames(r *http.Request) (any, int, error) {
-	operations, err := h.Search.Operations(r.Context(), tenant(r), r.PathValue("service"))
+func jaegerOperationNames(r *http.Request, rd *reader) (any, int, error) {
+	operations, err := rd.operations(r.PathValue("service"))
 	names := []string{}
 	for _, o := range operations {
 		if len(names) == 0 || names[len(names)-1] != o.Name { // of several kinds
@@ -88,12 +89,12 @@ type jaegerOperation struct {
 	SpanKind string `json:"spanKind"`
 }
 
-func (h *handler) jaegerOperations(r *http.Request) (any, int, error) {
+func jaegerOperations(r *http.Request, rd *reader) (any, int, error) {
 	service, kind := r.FormValue("service"), r.FormValue("spanKind")
 	if service == "" {
 		return nil, 0, badData("parameter \"service\" is needed")
 	}
-	operations, err := h.Search.Operations(r.Context(), tenant(r), service)
+	operations, err := rd.operations(service)
 	found := []jaegerOperation{}
 	for _, o := range operations {
 		if name := jaegerKind(o.Kind); kind == "" || kind == name {
@@ -104,49 +105,49 @@ func (h *handler) jaegerOperations(r *http.Request) (any, int, error) {
 }
 
 // noDependencies answers Grafana's dependency graph; the service graph is in the metrics traces_service_graph_*.
-func noDependencies(*http.Request) (any, int, error) { return []any{}, 0, nil }
+func noDependencies(*http.Request, *reader) (any, int, error) { return []any{}, 0, nil }
 
-func (h *handler) jaegerTrace(r *http.Request) (any, int, error) {
+func jaegerOne(r *http.Request, rd *reader) (any, int, error) {
 	id, err := jaegerID(r.PathValue("id"))
 	if err != nil {
 		return nil, 0, err
 	}
-	t, err := h.Traces.Trace(r.Context(), tenant(r), id)
+	t, hidden, err := rd.trace(id)
 	if err == nil && (t == nil || len(t.Spans) == 0) {
 		err = &apiError{http.StatusNotFound, "not_found", "trace not found"}
 	}
 	if err != nil {
 		return nil, 0, err
 	}
-	return []*jaegerTrace{newJaegerTrace(t)}, 1, nil
+	return []*jaegerTrace{newJaegerTrace(t, hidden)}, 1, nil
 }
 
-func (h *handler) jaegerSearch(r *http.Request) (any, int, error) {
+func jaegerSearch(r *http.Request, rd *reader) (any, int, error) {
 	ids, err := jaegerIDs(r.Form["traceID"])
 	if err == nil && ids == nil {
 		var q telemetry.TraceQuery
 		if q, err = jaegerQuery(r); err == nil {
-			ids, err = h.Search.FindTraces(r.Context(), q)
+			ids, err = rd.findTraces(q)
 		}
 	}
 	if err != nil {
 		return nil, 0, err
 	}
-	found, err := h.jaegerTraces(r.Context(), tenant(r), ids)
+	found, err := jaegerTraces(rd, ids)
 	return found, len(found), err
 }
 
-func (h *handler) jaegerTraces(ctx context.Context, tenant string, ids []telemetry.TraceID) ([]*jaegerTrace, error) {
+func jaegerTraces(rd *reader, ids []telemetry.TraceID) ([]*jaegerTrace, error) {
 	found, spans := []*jaegerTrace{}, 0
 	for i, id := range ids {
-		t, err := h.Traces.Trace(ctx, tenant, id)
+		t, hidden, err := rd.trace(id)
 		if err != nil {
 			return nil, err
 		}
 		if t == nil || len(t.Spans) == 0 {
 			continue // expired since it was found
 		}
-		found = append(found, newJaegerTrace(t))
+		found = append(found, newJaegerTrace(t, hidden))
 		if spans += len(t.Spans); spans >= maxJaegerSpans && i+1 < len(ids) {
 			last := found[len(found)-1]
 			last.Warnings = append(last.Warnings, fmt.Sprintf("the answer ends here after %d spans: %d more traces match", spans, len(ids)-i-1))

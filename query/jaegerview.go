@@ -56,9 +56,12 @@ type jaegerTag struct {
 }
 
 // newJaegerTrace returns t as Jaeger tells it. A span's logs are its events and the lines that carry its id. The spans
-// of one resource are of one process.
-func newJaegerTrace(t *telemetry.Trace) *jaegerTrace {
+// of one resource are of one process. What is hidden of it is told in a warning.
+func newJaegerTrace(t *telemetry.Trace, hidden Hidden) *jaegerTrace {
 	j := &jaegerTrace{TraceID: t.ID.String(), Spans: make([]jaegerSpan, len(t.Spans)), Processes: map[string]jaegerProcess{}}
+	if hidden != (Hidden{}) {
+		j.Warnings = append(j.Warnings, hidden.String())
+	}
 	processes := map[string]string{}
 	place := map[telemetry.SpanID]int{}
 	for i := range t.Spans {

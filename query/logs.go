@@ -2,9 +2,7 @@ package query
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -13,10 +11,13 @@ import (
 )
 
 // logs answers with one LogLine a row. Once the first byte is out, an error is a last row {"error":…}.
-func (h *handler) logs(w http.ResponseWriter, r *http.Request) error {
+func (h *handler) logs(w http.ResponseWriter, r *http.Request, rd *reader) error {
 	q, err := logQuery(r, h.Now())
 	if err != nil {
 		return err
+	}
+	if q.Namespace == "" {
+		rd.warn(w)
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := newLineWriter(w)
@@ -25,10 +26,15 @@ func (h *handler) logs(w http.ResponseWriter, r *http.Request) error {
 	var flushing sync.WaitGroup
 	stop := make(chan struct{})
 	if q.Follow {
+		if _, err := rd.logQuery(q); err != nil { // while it can still be refused
+			w.Header().Del("Content-Type")
+			return err
+		}
+		noteFollowing(r.Context())
 		out.begin()
 		flushing.Go(func() { out.flushSoon(stop) })
 	}
-	err = h.Logs.Logs(r.Context(), q, func(rec *telemetry.LogRecord) error {
+	err = rd.logs(q, func(rec *telemetry.LogRecord) error {
 		h.metrics.lines.Inc()
 		return out.write(rec)
 	})
@@ -40,7 +46,7 @@ func (h *handler) logs(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil {
 		h.metrics.errors.WithLabelValues("logs").Inc()
-		out.fail(err)
+		out.fail(h.told(r, err))
 	}
 	out.end()
 	return nil
@@ -117,7 +123,7 @@ func (o *lineWriter) flushSoon(stop <-chan struct{}) {
 // fail writes the last row. A client that is gone does not read it.
 func (o *lineWriter) fail(err error) {
 	text := err.Error()
-	if errors.Is(err, context.Canceled) {
+	if asAPIError(err).typ == "canceled" {
 		text = "the server is stopping"
 	}
 	if o.err == nil {

@@ -2,11 +2,11 @@ package query
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
+	"net/http"
 	"slices"
 
 	"github.com/braidhq/braid/telemetry"
@@ -34,20 +34,23 @@ type place struct{ namespace, pod, service, instance string }
 
 // surround adds to v what was around t: lines without a trace id, and the metrics of its processes. The trace is there
 // without them too, so what fails is said in the view.
-func (h *handler) surround(ctx context.Context, tenant string, t *telemetry.Trace, v *TraceView) {
+func (h *handler) surround(r *http.Request, rd *reader, t *telemetry.Trace, v *TraceView) {
 	from, to := timeSpan(t)
 	places := placesOf(t)
 	warn := func(what string, err error) {
 		if err != nil {
-			v.Warnings = append(v.Warnings, fmt.Sprintf("cannot read %s: %v", what, err))
+			v.Warnings = append(v.Warnings, fmt.Sprintf("cannot read %s: %v", what, h.told(r, err)))
 		}
 	}
-	if h.Logs != nil {
-		warn("the lines without a trace id", h.nearby(ctx, telemetry.LogQuery{Tenant: tenant, FromUnixNano: from, ToUnixNano: to + 1}, places, v))
+	if rd.sources.logs != nil {
+		warn("the lines without a trace id", nearby(rd, telemetry.LogQuery{FromUnixNano: from, ToUnixNano: to + 1}, places, v))
+	}
+	if rd.limited { // a service of the same name may run elsewhere
+		places = slices.DeleteFunc(places, func(p place) bool { return p.pod == "" })
 	}
 	if h.Queryable != nil {
 		var err error
-		v.Processes, err = h.processes(ctx, places, unixNano(to))
+		v.Processes, err = h.processes(r.Context(), places, unixNano(to))
 		warn("the processes' metrics", err)
 	}
 }
@@ -93,7 +96,7 @@ func placesOf(t *telemetry.Trace) []place {
 var errEnough = errors.New("enough lines")
 
 // nearby puts the lines without a trace id of places' pods, within q's time, into v.
-func (h *handler) nearby(ctx context.Context, q telemetry.LogQuery, places []place, v *TraceView) error {
+func nearby(rd *reader, q telemetry.LogQuery, places []place, v *TraceView) error {
 	scanned := 0
 	pods := map[string][]string{}
 	for _, p := range places {
@@ -103,7 +106,7 @@ func (h *handler) nearby(ctx context.Context, q telemetry.LogQuery, places []pla
 	}
 	for _, q.Namespace = range slices.Sorted(maps.Keys(pods)) {
 		q.Pods = pods[q.Namespace]
-		err := h.Logs.Logs(ctx, q, func(r *telemetry.LogRecord) error {
+		err := rd.logs(q, func(r *telemetry.LogRecord) error {
 			if scanned++; scanned > nearbyScanned {
 				return errEnough
 			}

@@ -117,6 +117,8 @@ func TestProcesses(t *testing.T) {
 
 type brokenLogs struct{}
 
+func (brokenLogs) Namespaces(context.Context, string) ([]string, error) { return []string{"shop"}, nil }
+
 func (brokenLogs) Logs(context.Context, telemetry.LogQuery, func(*telemetry.LogRecord) error) error {
 	return errors.New("the index is broken")
 }

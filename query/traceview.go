@@ -16,6 +16,7 @@ type TraceView struct {
 	Nearby    []NearbyLine  `json:"nearby,omitempty"`
 	NearbyCut bool          `json:"nearby_cut,omitempty"`
 	Processes []ProcessView `json:"processes,omitempty"`
+	Hidden    *Hidden       `json:"hidden,omitempty"` // of the trace's spans and lines; nil: nothing
 	Warnings  []string      `json:"warnings,omitempty"`
 }
 
