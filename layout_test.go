@@ -302,6 +302,7 @@ var interfaces = map[string][]string{
 	"telemetry.Appender": {"pipeline.Queue", "exporters/otlp.Exporter", "exporters/remotewrite.Exporter"},
 	"telemetry.Source":   {"logs.Source", "scrape.Source"},
 	"pipeline.Observer":  {"correlate.LogCounts", "correlate.Index", "traces.RED", "traces.Graph"},
+	"query.Access":       {"query.Everything", "kube.Reviewer"},
 	"query.Logs":         {"store.Store", "exporters/elasticsearch.Reader"},
 	"query.Traces":       {"store.Store", "exporters/elasticsearch.Reader"},
 	"query.TraceSearch":  {"store.Store", "exporters/elasticsearch.Reader"},

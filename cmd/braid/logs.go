@@ -50,12 +50,12 @@ func newLogsCommand() *cobra.Command {
 			return runVerb(cmd, func() error { return o.run(cmd, args) })
 		},
 	}
-	o.register(cmd)
+	o.flags(cmd)
 	cmd.SetFlagErrorFunc(flagError)
 	return cmd
 }
 
-func (o *logsOptions) register(cmd *cobra.Command) {
+func (o *logsOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.BoolVarP(&o.follow, "follow", "f", false, "stream the lines")
 	f.BoolVarP(&o.previous, "previous", "p", false, "print the previous attempt of the container, if there was one")
@@ -80,7 +80,7 @@ func (o *logsOptions) register(cmd *cobra.Command) {
 	f.StringVar(&o.color, "color", "auto", "auto (on a terminal), always or never")
 	f.StringVar(&o.path, "path", "", "read this log tree (/var/log/pods) instead of asking a server")
 	f.StringVar(&o.podsFile, "pods", "", "the pods, as kubectl get pods -o json prints them")
-	f.StringVar(&o.server, "server", defaultServer(), "base URL of the aggregator; default: $BRAID_SERVER, else "+fallbackServer)
+	o.register(cmd)
 	_ = cmd.MarkFlagDirname("path")
 	_ = cmd.MarkFlagFilename("pods", "json")
 	for name, values := range map[string][]string{"output": {"raw", "json"}, "color": {"auto", "always", "never"}} {

@@ -18,6 +18,8 @@ const selectorTail = 10
 
 // logsOptions are the flags of braid logs, and what follows from them.
 type logsOptions struct {
+	connection
+
 	follow, previous, allNamespaces, allContainers, allPods bool
 	timestamps, prefix, ignoreErrors                        bool
 	namespace, selector, container                          string
@@ -27,7 +29,7 @@ type logsOptions struct {
 	maxRequests                                             int
 	include, exclude                                        []string
 	trace, output, color                                    string
-	path, podsFile, server                                  string
+	path, podsFile                                          string
 
 	arg                       string // POD or TYPE/NAME
 	lastLines                 int    // per container; -1: all

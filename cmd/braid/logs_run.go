@@ -189,13 +189,3 @@ func findContainer(containers []tree.Container, t target) *tree.Container {
 	}
 	return nil
 }
-
-// fallbackServer is where `braid demo` and an aggregator with its default configuration answer.
-const fallbackServer = "http://127.0.0.1:9464"
-
-func defaultServer() string {
-	if s := os.Getenv("BRAID_SERVER"); s != "" {
-		return s
-	}
-	return fallbackServer
-}

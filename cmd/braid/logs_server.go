@@ -1,14 +1,6 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,72 +8,13 @@ import (
 	"github.com/braidhq/braid/kube"
 )
 
-// An aggregatorClient asks the query API of an aggregator.
-type aggregatorClient struct{ base string }
-
-// get returns the body of a successful answer.
-func (c aggregatorClient) get(ctx context.Context, path string, params url.Values) (io.ReadCloser, error) {
-	base := strings.TrimRight(c.base, "/")
-	if !strings.Contains(base, "://") {
-		base = "http://" + base
-	}
-	target := base + path
-	if len(params) > 0 {
-		target += "?" + params.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("cannot use --server %q: %w", c.base, err)}
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("cannot reach the aggregator at %s: %w (--server or $BRAID_SERVER says where it is)", base, cause(err))
-	}
-	if resp.StatusCode != http.StatusOK {
-		defer resp.Body.Close()
-		return nil, &answerError{resp.StatusCode, answerText(resp)}
-	}
-	return resp.Body, nil
-}
-
-// cause takes method and URL off an error of the HTTP client, which the caller says better.
-func cause(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		return wrapped.Err
-	}
-	return err
-}
-
-// An answerError is an answer that is not 200.
-type answerError struct {
-	status int
-	text   string
-}
-
-func (e *answerError) Error() string {
-	return fmt.Sprintf("the aggregator answered %d: %s", e.status, e.text)
-}
-
-// answerText returns what a failed answer says: the field error of a JSON object, or the text.
-func answerText(resp *http.Response) string {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
-	var doc struct {
-		Error string `json:"error"`
-	}
-	text := strings.TrimSpace(string(body))
-	if json.Unmarshal(body, &doc) == nil && doc.Error != "" {
-		text = doc.Error
-	}
-	if text == "" || err != nil {
-		text = http.StatusText(resp.StatusCode)
-	}
-	return text
-}
-
 // runServer prints what an aggregator has stored, and with -f what it stores from now on.
 func (o *logsOptions) runServer(cmd *cobra.Command, pods *kube.Pods, p *linePrinter) error {
-	s := &logStream{client: aggregatorClient{o.server}, params: o.params(), printer: p, errOut: cmd.ErrOrStderr()}
+	client, err := o.client(cmd)
+	if err != nil {
+		return err
+	}
+	s := &logStream{client: client, params: o.params(), printer: p, errOut: cmd.ErrOrStderr()}
 	if err := o.chooseOnServer(cmd, pods, s); err != nil {
 		return err
 	}

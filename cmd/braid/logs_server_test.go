@@ -22,6 +22,8 @@ type lineShelf struct {
 	err       error                   // after the lines
 }
 
+func (s *lineShelf) Namespaces(context.Context, string) ([]string, error) { return nil, nil }
+
 func (s *lineShelf) Logs(ctx context.Context, q telemetry.LogQuery, yield func(*telemetry.LogRecord) error) error {
 	s.mu.Lock()
 	answer := s.answers[min(len(s.questions), len(s.answers)-1)]

@@ -28,9 +28,10 @@ const topServicesExample = `  # What goes on, live
   braid top services -o json | jq '.services[] | select(.error_ratio > 0.01)'`
 
 type topOptions struct {
-	server, output, color, sort, kind string
-	window, interval                  time.Duration
-	once                              bool
+	connection
+	output, color, sort, kind string
+	window, interval          time.Duration
+	once                      bool
 
 	// In tests: whether the output is a terminal, and how the time between two tables passes.
 	live  func(io.Writer) bool
@@ -64,7 +65,7 @@ func newTopServicesCommand(o *topOptions) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.server, "server", defaultServer(), "base URL of the aggregator; default: $BRAID_SERVER, else "+fallbackServer)
+	o.register(cmd)
 	f.StringVarP(&o.output, "output", "o", "text", "text: a table; json: one object")
 	f.StringVar(&o.color, "color", "auto", "auto (on a terminal), always or never")
 	f.StringVar(&o.sort, "sort", "rate", "service, or one of rate, errors, p50, p95, p99: the highest first")
@@ -108,10 +109,14 @@ func (o *topOptions) run(cmd *cobra.Command, args []string) error {
 	if err := o.check(args); err != nil {
 		return usageError{err}
 	}
+	client, err := o.client(cmd)
+	if err != nil {
+		return err
+	}
 	out := cmd.OutOrStdout()
 	live := o.output == "text" && !o.once && o.live(out)
 	for {
-		table, err := o.read(cmd.Context())
+		table, err := o.read(cmd.Context(), client)
 		if err != nil && !live {
 			return err
 		}

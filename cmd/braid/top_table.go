@@ -40,7 +40,7 @@ type topTable struct {
 const asked = `span_kind=~"SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"`
 
 // read asks for every column and puts the answers together by service.
-func (o *topOptions) read(ctx context.Context) (*topTable, error) {
+func (o *topOptions) read(ctx context.Context, client aggregatorClient) (*topTable, error) {
 	kind := asked
 	if o.kind == "all" {
 		kind = ""
@@ -74,7 +74,7 @@ func (o *topOptions) read(ctx context.Context) (*topTable, error) {
 		{quantile(0.95), func(r *serviceRow, v float64) { r.P95 = &v }},
 		{quantile(0.99), func(r *serviceRow, v float64) { r.P99 = &v }},
 	} {
-		values, err := o.instant(ctx, column.expr, t.Time)
+		values, err := instant(ctx, client, column.expr, t.Time)
 		if err != nil {
 			return nil, err
 		}
@@ -103,8 +103,8 @@ func (o *topOptions) read(ctx context.Context) (*topTable, error) {
 
 // instant evaluates an expression whose series have the one label service. What is no number says nothing and is
 // left out.
-func (o *topOptions) instant(ctx context.Context, expr string, at time.Time) (map[string]float64, error) {
-	body, err := aggregatorClient{o.server}.get(ctx, "/api/v1/query", url.Values{"query": {expr}, "time": {at.Format(time.RFC3339Nano)}})
+func instant(ctx context.Context, client aggregatorClient, expr string, at time.Time) (map[string]float64, error) {
+	body, err := client.get(ctx, "/api/v1/query", url.Values{"query": {expr}, "time": {at.Format(time.RFC3339Nano)}})
 	if err != nil {
 		return nil, err
 	}

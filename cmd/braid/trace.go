@@ -31,7 +31,10 @@ const traceExample = `  # A trace from the aggregator on this machine
   # The trace of the last error that was logged
   braid trace $(braid logs -A -i '"level":"error"' -o json | jq -r .trace_id | tail -1)`
 
-type traceOptions struct{ server, output, color string }
+type traceOptions struct {
+	connection
+	output, color string
+}
 
 func newTraceCommand() *cobra.Command {
 	o := &traceOptions{}
@@ -49,7 +52,7 @@ func newTraceCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.server, "server", defaultServer(), "base URL of the aggregator; default: $BRAID_SERVER, else "+fallbackServer)
+	o.register(cmd)
 	f.StringVarP(&o.output, "output", "o", "text", "text: the waterfall; json: the trace as the aggregator tells it")
 	f.StringVar(&o.color, "color", "auto", "auto (on a terminal), always or never")
 	for name, values := range map[string][]string{"output": {"text", "json"}, "color": {"auto", "always", "never"}} {
@@ -72,7 +75,11 @@ func (o *traceOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	body, err := aggregatorClient{o.server}.get(cmd.Context(), "/api/v1/traces/"+id.String(), nil)
+	client, err := o.client(cmd)
+	if err != nil {
+		return err
+	}
+	body, err := client.get(cmd.Context(), "/api/v1/traces/"+id.String(), nil)
 	var refused *answerError
 	if errors.As(err, &refused) && refused.status == http.StatusNotFound {
 		return fmt.Errorf("trace %s is unknown: nothing of it is stored (yet, or any more)", id)

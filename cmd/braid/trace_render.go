@@ -70,6 +70,9 @@ func (w *waterfall) render() []byte {
 			w.item(newLineItem(&w.view.Logs[i]), "", "")
 		}
 	}
+	if w.view.Hidden != nil {
+		fmt.Fprintf(&w.out, "\nNot shown: %s\n", w.view.Hidden)
+	}
 	w.around()
 	return w.out.Bytes()
 }

@@ -27,7 +27,7 @@ import (
 func Run(ctx context.Context, cfg *config.Agent, version string, logger *slog.Logger) (err error) {
 	limit := run.LimitMemory()
 	registry, state := run.NewRegistry(version), &run.State{}
-	listeners, err := run.OpenListeners(cfg.Receivers, cfg.Web)
+	listeners, err := run.OpenListeners(cfg.Receivers, cfg.Web, run.ListenOptions{Registerer: registry, Logger: logger})
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func Run(ctx context.Context, cfg *config.Agent, version string, logger *slog.Lo
 		return err
 	}
 	answering := group.Stage()
-	listeners.ServeWeb(answering, run.Mux(registry, state))
+	listeners.ServeWeb(answering, run.NewMux(registry, state))
 	intake := group.Stage()
 	if err := tailLogs(intake, cfg, upstream.otlp, registry, logger); err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -271,9 +270,9 @@ func (o *outputs) letGo(queue *pipeline.Queue, sampled bool, observers *observer
 	return nil
 }
 
-// query serves what can be read.
-func (o *outputs) query(registry prometheus.Registerer) http.Handler {
-	options := query.Options{Logs: o.logs, Traces: o.traces, Search: o.search, Registerer: registry}
+// query serves what can be read, to those who may.
+func (o *outputs) query(access query.Access, registry prometheus.Registerer) *query.API {
+	options := query.Options{Logs: o.logs, Traces: o.traces, Search: o.search, Access: access, Registerer: registry}
 	if o.store != nil {
 		options.Queryable, options.ExemplarQueryable = o.store.Queryable(), o.store.ExemplarQueryable()
 	}

@@ -20,7 +20,12 @@ import (
 func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *slog.Logger) (err error) {
 	limit := run.LimitMemory()
 	registry, spans, state := run.NewRegistry(version), prometheus.NewRegistry(), &run.State{}
-	listeners, err := run.OpenListeners(cfg.Receivers, cfg.Web)
+	access, err := openAccess(cfg, version, registry, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, access.close()) }()
+	listeners, err := run.OpenListeners(cfg.Receivers, cfg.Web, access.listenOptions(registry, logger))
 	if err != nil {
 		return err
 	}
@@ -72,7 +77,7 @@ func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *sl
 		return observers.export(ctx, queue, sampling.kept, logger)
 	})
 	answering := group.Stage()
-	listeners.ServeWeb(answering, webHandler(registry, spans, state, outputs))
+	listeners.ServeWeb(answering, access.serve(webHandler(registry, spans, state, outputs.query(access.reads, registry))))
 	intake := group.Stage()
 	listeners.ServeReceivers(intake, run.NewGuard(pipeline.Pack(queue, telemetry.Snappy), limit), cfg.Limits, registry)
 	logger.Info("started", "version", version, "http", listeners.HTTPAddr(), "grpc", listeners.GRPCAddr(), "web", listeners.WebAddr())
@@ -82,12 +87,11 @@ func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *sl
 }
 
 // webHandler serves the query API beside metrics and health.
-func webHandler(registry, spans *prometheus.Registry, state *run.State, o *outputs) http.Handler {
-	mux := run.Mux(registry, state)
+func webHandler(registry, spans *prometheus.Registry, state *run.State, api http.Handler) *run.Mux {
+	mux := run.NewMux(registry, state)
 	mux.Handle("GET /metrics/spans", spanMetrics(spans))
-	api := o.query(registry)
-	mux.Handle("/api/v1/", api)
-	mux.Handle("/jaeger/", api)
+	mux.Own("/api/v1/", api)
+	mux.Own("/jaeger/", api)
 	return mux
 }
 
