@@ -1,0 +1,501 @@
+package aggregator
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/labels"
+	authenticationv1 "k8s.io/api/authentication/v1"
+
+	"github.com/braidhq/braid/cmd/internal/run"
+	"github.com/braidhq/braid/config"
+	"github.com/braidhq/braid/kube/kubetest"
+	"github.com/braidhq/braid/listen/listentest"
+	"github.com/braidhq/braid/query"
+	"github.com/braidhq/braid/telemetry"
+)
+
+// A web is the aggregator's web listener with everything behind it: TLS, TokenReview, SubjectAccessReview, the store.
+type web struct {
+	t        *testing.T
+	base     string
+	client   *http.Client
+	api      *kubetest.Server
+	outputs  *outputs
+	patterns []string
+	audit    string
+}
+
+func newWeb(t *testing.T) *web {
+	t.Helper()
+	dir, ca := t.TempDir(), listentest.NewCA(t)
+	cert, key := ca.WriteServer(dir)
+	w := &web{t: t, api: kubetest.New(t), audit: filepath.Join(dir, "audit.log")}
+	text := fmt.Sprintf(`data_dir: %s
+receivers: {http: 127.0.0.1:0}
+exporters: [{name: local, store: {}}]
+kubernetes: {kubeconfig_file: %s}
+web:
+  listen:
+    address: 127.0.0.1:0
+    tls: {cert_file: %s, key_file: %s}
+    auth: {kubernetes: {audiences: [braid]}}
+  access: {kubernetes: true}
+  audit_log: %s
+`, filepath.Join(dir, "data"), w.api.Kubeconfig(), cert, key, w.audit)
+	cfg, err := config.ParseAggregator("aggregator.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry, logger, state := prometheus.NewRegistry(), slog.New(slog.DiscardHandler), &run.State{}
+	state.SetReady(true)
+	access, err := openAccess(cfg, "test", registry, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.outputs, err = openOutputs(cfg, registry, logger); err != nil {
+		t.Fatal(err)
+	}
+	listeners, err := run.OpenListeners(config.Receivers{}, cfg.Web, access.listenOptions(registry, logger))
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := w.outputs.query(access.reads, registry)
+	mux := webHandler(registry, prometheus.NewRegistry(), state, api)
+	w.patterns = append(api.Patterns(), mux.Patterns()...)
+	group := run.NewGroup()
+	listeners.ServeWeb(group.Stage(), access.serve(mux))
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- group.Wait(ctx, time.Minute) }()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool()}, ForceAttemptHTTP2: true}
+	w.base, w.client = "https://"+listeners.WebAddr(), &http.Client{Transport: transport}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		stop()
+		for _, err := range []error{<-ended, access.close(), w.outputs.close()} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	w.callers()
+	return w
+}
+
+// The callers who are let in, and what they may do.
+const (
+	nobody  = "nobody"  // nothing
+	jane    = "jane"    // get pods/log in shop
+	root    = "root"    // get pods/log in every namespace
+	grafana = "grafana" // get the path of Prometheus' API
+	scraper = "scraper" // get /metrics and profiles
+)
+
+// Those who are not let in: without a token, and with one that is no good.
+var refused = map[string]string{
+	"no token": "", "unknown token": "made-up", "expired": "root-expired", "wrong audience": "root-elsewhere", "of the API server": "root-cluster",
+}
+
+func (w *web) callers() {
+	for _, name := range []string{nobody, jane, root, grafana, scraper} {
+		user := authenticationv1.UserInfo{Username: name, Groups: []string{"system:authenticated"}}
+		w.api.SetToken(name, kubetest.Token{User: user, Audiences: []string{"braid"}})
+		w.api.SetToken(name+"-expired", kubetest.Token{User: user, Audiences: []string{"braid"}, Expired: true})
+		w.api.SetToken(name+"-elsewhere", kubetest.Token{User: user, Audiences: []string{"vault"}})
+		w.api.SetToken(name+"-cluster", kubetest.Token{User: user, Audiences: []string{kubetest.ClusterAudience}})
+	}
+	w.api.Allow(jane, "shop")
+	w.api.Allow(root, "")
+	w.api.AllowPath(grafana, "/api/v1/query")
+	w.api.AllowPath(scraper, "/metrics*")
+	w.api.AllowPath(scraper, "/debug/pprof/*")
+}
+
+// ask sends one request; method "POST" sends the parameters as a form.
+func (w *web) ask(token, method, target string) (status int, text string) {
+	w.t.Helper()
+	path, params, _ := strings.Cut(target, "?")
+	body := io.Reader(http.NoBody)
+	if method == http.MethodPost {
+		target, body = path, strings.NewReader(params)
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.base+target, body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatalf("%s %s: %v", method, target, err)
+	}
+	return resp.StatusCode, fmt.Sprint(resp.Header, string(answer))
+}
+
+var now = time.Now()
+
+// The ids of traces: one through every namespace, and one of each alone.
+var sharedID, shopID, payID, voidID = telemetry.TraceID{1}, telemetry.TraceID{2}, telemetry.TraceID{3}, telemetry.TraceID{4}
+
+// fill stores lines and spans of the namespaces shop and pay and of none; everything in them is called by their name.
+func (w *web) fill() {
+	w.t.Helper()
+	for i, name := range []string{"shop", "pay", "void"} {
+		r := &telemetry.Resource{Namespace: name, Pod: name + "pod", Container: name + "box", Service: name + "svc", Restart: -1,
+			Attrs: []telemetry.Attr{{Key: name + "attr", Value: telemetry.String(name + "value")}}}
+		if name == "void" {
+			r.Namespace = ""
+		}
+		b := &telemetry.Batch{Resource: r, FramePosition: uint64(i + 1), ReceivedUnixNano: now.UnixNano()}
+		for n, id := range []telemetry.TraceID{{}, {}, sharedID, {byte(i + 2)}} {
+			l := telemetry.Log{UnixNano: now.Add(time.Duration(n-10) * time.Second).UnixNano(), TraceID: id, Severity: telemetry.SeverityError,
+				UID: telemetry.QueueUID(telemetry.QueueID{1}, uint64(i+1), n), Body: fmt.Appendf(nil, "%s line %d", name, n)}
+			b.Logs = append(b.Logs, l)
+			if !id.IsZero() {
+				s := telemetry.Span{TraceID: id, SpanID: telemetry.SpanID{byte(i + 1)}, Name: name + "op", StartUnixNano: now.Add(-10 * time.Second).UnixNano(), EndUnixNano: now.Add(-7 * time.Second).UnixNano()}
+				if i > 0 {
+					s.ParentID = telemetry.SpanID{1}
+				}
+				b.Spans = append(b.Spans, s)
+			}
+		}
+		samples := &telemetry.Batch{Samples: []telemetry.Sample{{
+			Series:    &telemetry.Series{Labels: labels.FromStrings("__name__", "process_resident_memory_bytes", "namespace", name, "pod", name+"pod")},
+			UnixMilli: now.Add(-8 * time.Second).UnixMilli(), Value: 7,
+			Exemplars: []exemplar.Exemplar{{Labels: labels.FromStrings("trace_id", sharedID.String()), Value: 1, Ts: now.UnixMilli(), HasTs: true}},
+		}}}
+		if err := w.outputs.store.Write(w.t.Context(), []*telemetry.Batch{b, samples}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// A row asks one endpoint one thing. want are the statuses for nobody, jane, root, grafana and scraper; shows is what root
+// is shown of it, as a proof that there is something to hide.
+type row struct {
+	pattern, target string
+	want            [5]int
+	shows           string
+}
+
+var (
+	records = [5]int{403, 200, 200, 403, 403}
+	samples = [5]int{403, 403, 200, 200, 403}
+	paths   = [5]int{403, 403, 403, 403, 200}
+	open    = [5]int{200, 200, 200, 200, 200}
+	known   = [5]int{404, 404, 404, 404, 404} // that there is no such endpoint
+)
+
+func rows() []row {
+	all := []row{
+		{"GET /api/v1/logs", "/api/v1/logs", records, "void line"},
+		{"GET /api/v1/logs", "/api/v1/logs?namespace=shop", records, "shop line"},
+		{"GET /api/v1/logs", "/api/v1/logs?namespace=pay", [5]int{403, 403, 200, 403, 403}, "pay line"},
+		{"GET /api/v1/logs", "/api/v1/logs?namespace=pay&pod=paypod&tail=1", [5]int{403, 403, 200, 403, 403}, "pay line"},
+		{"GET /api/v1/logs", "/api/v1/logs?namespace=none", [5]int{403, 403, 200, 403, 403}, ""},
+		{"GET /api/v1/logs", "/api/v1/logs?tail=1", records, "void line 3"},
+		{"GET /api/v1/logs", "/api/v1/logs?limit=3", records, "line 0"},
+		{"GET /api/v1/logs", "/api/v1/logs?trace_id=" + sharedID.String(), records, "pay line 2"},
+		{"GET /api/v1/logs", "/api/v1/logs?trace_id=" + payID.String(), records, "pay line 3"},
+		{"GET /api/v1/logs", "/api/v1/logs?previous=true", records, ""},
+		{"GET /api/v1/logs", "/api/v1/logs?severity=error&text=line", records, "pay line"},
+		{"GET /api/v1/logs", "/api/v1/logs?follow=true&limit=4", records, "pay line"},
+		{"GET /api/v1/logs", "/api/v1/logs?follow=true&limit=4&namespace=pay", [5]int{403, 403, 200, 403, 403}, "pay line"},
+		{"GET /api/v1/logs", "/api/v1/logs?colour=red", [5]int{400, 400, 400, 400, 400}, ""},
+		{"GET /api/v1/traces/{id}", "/api/v1/traces/" + sharedID.String(), [5]int{404, 200, 200, 404, 404}, "payop"},
+		{"GET /api/v1/traces/{id}", "/api/v1/traces/" + shopID.String(), [5]int{404, 200, 200, 404, 404}, "shopop"},
+		{"GET /api/v1/traces/{id}", "/api/v1/traces/" + payID.String(), [5]int{404, 404, 200, 404, 404}, "payop"},
+		{"GET /api/v1/traces/{id}", "/api/v1/traces/" + voidID.String(), [5]int{404, 404, 200, 404, 404}, "voidop"},
+		{"GET /api/v1/traces/{id}", "/api/v1/traces/ff000000000000000000000000000000", [5]int{404, 404, 404, 404, 404}, ""},
+		{"GET /api/v1/label/{name}/values", "/api/v1/label/namespace/values", samples, "pay"},
+		{"GET /api/v1/metadata", "/api/v1/metadata", samples, ""},
+		{"GET /jaeger/api/services", "/jaeger/api/services", records, "paysvc"},
+		{"GET /jaeger/api/services/{service}/operations", "/jaeger/api/services/paysvc/operations", records, "payop"},
+		{"GET /jaeger/api/services/{service}/operations", "/jaeger/api/services/shopsvc/operations", records, "shopop"},
+		{"GET /jaeger/api/operations", "/jaeger/api/operations?service=voidsvc", records, "voidop"},
+		{"GET /jaeger/api/traces", "/jaeger/api/traces", records, "payvalue"},
+		{"GET /jaeger/api/traces", "/jaeger/api/traces?service=paysvc", records, "payop"},
+		{"GET /jaeger/api/traces", "/jaeger/api/traces?operation=payop&tags=%7B%22payattr%22%3A%22payvalue%22%7D", records, "payop"},
+		{"GET /jaeger/api/traces", "/jaeger/api/traces?traceID=" + payID.String() + "&traceID=" + sharedID.String(), open, "payop"},
+		{"GET /jaeger/api/traces/{id}", "/jaeger/api/traces/" + sharedID.String(), [5]int{404, 200, 200, 404, 404}, "payop"},
+		{"GET /jaeger/api/traces/{id}", "/jaeger/api/traces/" + payID.String(), [5]int{404, 404, 200, 404, 404}, "payop"},
+		{"GET /jaeger/api/dependencies", "/jaeger/api/dependencies", open, ""},
+		{"/api/v1/", "/api/v1/nothing", known, ""},
+		{"/jaeger/", "/jaeger/api/nothing", known, ""},
+		{"GET /metrics", "/metrics", paths, ""},
+		{"GET /metrics/spans", "/metrics/spans", paths, ""},
+		{"GET /metrics", "/metrics/../metrics", [5]int{403, 403, 403, 403, 200}, ""},
+		{"/debug/pprof/", "/debug/pprof/heap?debug=1", paths, ""},
+		{"/debug/pprof/", "/debug/pprof/goroutine?debug=2", paths, ""},
+		{"/debug/pprof/cmdline", "/debug/pprof/cmdline", paths, ""},
+		{"/debug/pprof/profile", "/debug/pprof/profile?seconds=1", paths, ""},
+		{"/debug/pprof/symbol", "/debug/pprof/symbol", paths, ""},
+		{"/debug/pprof/trace", "/debug/pprof/trace?seconds=0.01", paths, ""},
+		{"GET " + run.HealthyPath, run.HealthyPath, open, ""},
+		{"GET " + run.ReadyPath, run.ReadyPath, open, ""},
+	}
+	span := fmt.Sprintf("start=%d&end=%d", now.Unix()-60, now.Unix()+60)
+	for _, method := range []string{"GET ", "POST "} {
+		all = append(all,
+			row{method + "/api/v1/query", "/api/v1/query?query=process_resident_memory_bytes", samples, "paypod"},
+			row{method + "/api/v1/query", "/api/v1/query?query=sum(", [5]int{403, 403, 400, 400, 403}, ""},
+			row{method + "/api/v1/query_range", "/api/v1/query_range?query=process_resident_memory_bytes&step=15&" + span, samples, "paypod"},
+			row{method + "/api/v1/query_exemplars", "/api/v1/query_exemplars?query=process_resident_memory_bytes&" + span, samples, "paypod"},
+			row{method + "/api/v1/series", "/api/v1/series?match[]=process_resident_memory_bytes", samples, "paypod"},
+			row{method + "/api/v1/labels", "/api/v1/labels", samples, "namespace"},
+		)
+	}
+	return all
+}
+
+// hidden are the words that an answer to a caller must not have: everything of a namespace is called by its name.
+func hidden(caller string, r row, status int) []string {
+	if caller == root || (status == http.StatusOK && slices.Contains([]string{grafana, scraper}, caller) && r.want != records && r.want != open) {
+		return nil
+	}
+	words := []string{"pay", "void", "shop"}
+	if caller == jane {
+		words = words[:2]
+	}
+	return slices.DeleteFunc(words, func(word string) bool { return strings.Contains(r.target, word) && status != http.StatusOK })
+}
+
+// TestEveryEndpointForEveryCaller: whoever may not get pods/log in a namespace is shown nothing of it, whatever is asked.
+func TestEveryEndpointForEveryCaller(t *testing.T) {
+	w := newWeb(t)
+	w.fill()
+	all := rows()
+	for _, pattern := range w.patterns {
+		if !slices.ContainsFunc(all, func(r row) bool { return r.pattern == pattern }) {
+			t.Errorf("no row asks the endpoint %q: say who may read it", pattern)
+		}
+	}
+	for _, r := range all {
+		if !slices.Contains(w.patterns, r.pattern) {
+			t.Errorf("there is no endpoint %q", r.pattern)
+		}
+		method, _, ok := strings.Cut(r.pattern, " ")
+		if !ok {
+			method = http.MethodGet
+		}
+		for i, caller := range []string{nobody, jane, root, grafana, scraper} {
+			status, text := w.ask(caller, method, r.target)
+			if status != r.want[i] {
+				t.Errorf("%s %s by %s: %d, want %d: %.300s", method, r.target, caller, status, r.want[i], text)
+			}
+			for _, word := range hidden(caller, r, status) {
+				if strings.Contains(text, word) {
+					t.Errorf("%s %s tells %s of %q: %s", method, r.target, caller, word, text)
+				}
+			}
+			if caller == root && !strings.Contains(text, r.shows) {
+				t.Errorf("%s %s does not show root %q: %.500s", method, r.target, r.shows, text)
+			}
+		}
+		for name, token := range refused {
+			status, text := w.ask(token, method, r.target)
+			want := http.StatusUnauthorized
+			if r.target == run.HealthyPath || r.target == run.ReadyPath {
+				want = http.StatusOK
+			}
+			if status != want || strings.Contains(text, "shop") || strings.Contains(text, "pay") || strings.Contains(text, "braid-audience") {
+				t.Errorf("%s %s with %s: %d, want %d: %.300s", method, r.target, name, status, want, text)
+			}
+		}
+	}
+}
+
+// TestNobodyIsRefusedInOtherWords: a trace that may not be read is answered as one that is not there.
+func TestNobodyIsRefusedInOtherWords(t *testing.T) {
+	w := newWeb(t)
+	w.fill()
+	same := func(path string, id telemetry.TraceID) string {
+		status, text := w.ask(jane, http.MethodGet, path+id.String())
+		_, body, _ := strings.Cut(text, "]]") // behind the header, whose date may differ
+		return fmt.Sprint(status, strings.ReplaceAll(body[strings.LastIndex(body, "]")+1:], id.String(), "ID"))
+	}
+	for _, path := range []string{"/api/v1/traces/", "/jaeger/api/traces/"} {
+		if absent, secret := same(path, telemetry.TraceID{0xff}), same(path, payID); absent != secret {
+			t.Errorf("%s: %q is not %q", path, secret, absent)
+		}
+	}
+}
+
+func TestRefusalsAreKubectls(t *testing.T) {
+	w := newWeb(t)
+	w.fill()
+	for target, want := range map[string]string{
+		"/api/v1/logs?namespace=pay":            `pods is forbidden: User "jane" cannot get resource "pods/log" in API group "" in the namespace "pay"`,
+		"/api/v1/logs?namespace=pay&pod=paypod": `pods "paypod" is forbidden: User "jane" cannot get resource "pods/log" in API group "" in the namespace "pay"`,
+		"/api/v1/query?query=x":                 `forbidden: User "jane" cannot get path "/api/v1/query"`,
+		"/metrics":                              `forbidden: User "jane" cannot get path "/metrics"`,
+		"/debug/pprof/":                         `forbidden: User "jane" cannot get path "/debug/pprof/"`,
+	} {
+		_, text := w.ask(jane, http.MethodGet, target)
+		if !strings.Contains(text, strings.ReplaceAll(want, `"`, `\"`)) {
+			t.Errorf("%s: %s", target, text)
+		}
+	}
+	if _, text := w.ask(nobody, http.MethodGet, "/api/v1/logs"); !strings.Contains(text, `pods is forbidden: User \"nobody\" cannot get resource \"pods/log\" in API group \"\" at the cluster scope`) {
+		t.Error(text)
+	}
+	if _, text := w.ask(jane, http.MethodGet, "/api/v1/logs"); !strings.Contains(text, "Warning:[299 - ") {
+		t.Errorf("nothing says that there may be more: %s", text)
+	}
+	for _, target := range []string{"/api/v1/logs?namespace=shop", "/api/v1/traces/" + shopID.String()} {
+		if _, text := w.ask(jane, http.MethodGet, target); strings.Contains(text, "Warning:") {
+			t.Errorf("%s warns of nothing: %s", target, text)
+		}
+	}
+}
+
+func TestATraceSaysHowMuchOfItIsHidden(t *testing.T) {
+	w := newWeb(t)
+	w.fill()
+	for caller, want := range map[string]*query.Hidden{jane: {Spans: 2, Lines: 2}, root: nil} {
+		_, text := w.ask(caller, http.MethodGet, "/api/v1/traces/"+sharedID.String())
+		var v query.TraceView
+		if err := json.Unmarshal([]byte(text[strings.Index(text, "{"):]), &v); err != nil {
+			t.Fatal(err)
+		}
+		if (v.Hidden == nil) != (want == nil) || (want != nil && *v.Hidden != *want) {
+			t.Errorf("%s is told %+v", caller, v.Hidden)
+		}
+		if n := len(v.Spans); (caller == jane && n != 1) || (caller == root && n != 3) {
+			t.Errorf("%s sees %d spans", caller, n)
+		}
+		if caller == jane && (len(v.Processes) != 1 || v.Processes[0].Pod != "shoppod" || len(v.Spans[0].Critical) != 1) {
+			t.Errorf("around it: %+v, critical %v", v.Processes, v.Spans[0].Critical)
+		}
+	}
+	if _, text := w.ask(jane, http.MethodGet, "/jaeger/api/traces/"+sharedID.String()); !strings.Contains(text, "2 spans and 2 lines in namespaces you may not read") {
+		t.Errorf("Jaeger does not say it: %s", text)
+	}
+}
+
+// TestLiveTail follows everything as a caller of one namespace.
+func TestLiveTail(t *testing.T) {
+	w := newWeb(t)
+	w.fill()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.base+"/api/v1/logs?follow=true&tail=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+jane)
+	resp, err := w.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	rows := bufio.NewScanner(resp.Body)
+	for i := range 10 {
+		if !rows.Scan() || !strings.Contains(rows.Text(), "shop") || strings.Contains(rows.Text(), "pay") || strings.Contains(rows.Text(), "void") {
+			t.Fatalf("row %d: %q, %v", i, rows.Text(), rows.Err())
+		}
+		w.fill1(uint64(100+10*i), "pay")
+		w.fill1(uint64(101+10*i), "")
+		w.fill1(uint64(102+10*i), "shop")
+	}
+}
+
+// fill1 stores one line of a namespace.
+func (w *web) fill1(frame uint64, namespace string) {
+	w.t.Helper()
+	b := &telemetry.Batch{Resource: &telemetry.Resource{Namespace: namespace, Pod: namespace + "pod"}, FramePosition: frame, ReceivedUnixNano: now.UnixNano()}
+	b.Logs = []telemetry.Log{{UnixNano: now.UnixNano(), UID: telemetry.QueueUID(telemetry.QueueID{1}, frame, 0), Body: fmt.Appendf(nil, "void%s line %d", namespace, frame)}}
+	if namespace == "shop" {
+		b.Logs[0].Body = []byte("shop line")
+	}
+	if err := w.outputs.store.Write(w.t.Context(), []*telemetry.Batch{b}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestAnAPIServerThatIsAwayShowsNothing: nobody new is let in, and nobody is shown what was not asked for before.
+func TestAnAPIServerThatIsAwayShowsNothing(t *testing.T) {
+	w := newWeb(t)
+	w.fill()
+	if status, _ := w.ask(jane, http.MethodGet, "/jaeger/api/dependencies"); status != http.StatusOK {
+		t.Fatalf("status %d", status)
+	}
+	w.api.Fail(http.StatusInternalServerError)
+	for target, caller := range map[string]string{"/api/v1/logs": jane, "/api/v1/logs?namespace=shop": jane, "/metrics": jane, "/api/v1/query?query=1": jane, "/jaeger/api/services": root} {
+		status, text := w.ask(caller, http.MethodGet, target)
+		if status != http.StatusServiceUnavailable || strings.Contains(text, "shop line") || strings.Contains(text, "as the test wishes") {
+			t.Errorf("%s by %s: %d %s", target, caller, status, text)
+		}
+	}
+}
+
+func TestTheAuditLogSaysWhoReadWhat(t *testing.T) {
+	w := newWeb(t)
+	w.fill()
+	w.ask(jane, http.MethodGet, "/api/v1/logs?tail=1")
+	w.ask(jane, http.MethodGet, "/api/v1/logs?namespace=pay&text=secret")
+	w.ask(root, http.MethodGet, "/api/v1/logs?follow=true&limit=1&namespace=shop")
+	w.ask(root, http.MethodPost, "/api/v1/query?"+url.Values{"query": {"up"}}.Encode())
+	w.ask("made-up", http.MethodGet, "/metrics")
+	w.ask(jane, http.MethodGet, run.HealthyPath)
+	text, err := os.ReadFile(w.audit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(string(text)) {
+		var e struct {
+			Time, Stage, User, Endpoint, Query, Error string
+			Groups, Namespaces                        []string
+			Status                                    int
+			Bytes                                     *int64
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil || e.Time == "" || e.Bytes == nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if (e.Status == http.StatusOK && e.Stage == "done") != (*e.Bytes > 0 && e.Status == http.StatusOK) {
+			t.Errorf("bytes: %s", line)
+		}
+		got = append(got, fmt.Sprintf("%s %s%v %s %v %q %d %v", e.Stage, e.User, e.Groups, e.Endpoint, e.Namespaces, e.Query, e.Status, e.Error != ""))
+	}
+	want := []string{
+		`done jane[system:authenticated] GET /api/v1/logs [shop] "tail=1" 200 false`,
+		`done jane[system:authenticated] GET /api/v1/logs [pay] "namespace=pay&text=secret" 403 true`,
+		`begun root[system:authenticated] GET /api/v1/logs [shop] "follow=true&limit=1&namespace=shop" 200 false`,
+		`done root[system:authenticated] GET /api/v1/logs [shop] "follow=true&limit=1&namespace=shop" 200 false`,
+		`done root[system:authenticated] POST /api/v1/query [] "query=up" 200 false`,
+		`refused [] GET /metrics [] "" 401 true`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for _, secret := range []string{"line", "made-up", "shopattr"} {
+		if strings.Contains(string(text), secret) {
+			t.Errorf("the audit log has %q", secret)
+		}
+	}
+	if info, err := os.Stat(w.audit); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+}
