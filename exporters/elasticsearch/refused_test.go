@@ -97,6 +97,18 @@ func TestWhatIsRefusedGoesToTheDeadLetterAndItsNeighboursAreStored(t *testing.T)
 	if err := ecs.DecodeLog("", []byte(letter.Event.Original), &original); err != nil || string(original.Body) != string(b.Logs[4].Body) {
 		t.Errorf("original is %s: %v", letter.Event.Original, err)
 	}
+	// Dead letters are for who may read Elasticsearch itself: the Reader shows none.
+	c.refresh(c.o.LogsDataStream)
+	for _, q := range []telemetry.LogQuery{{}, {TraceID: b.Logs[4].TraceID}, {Text: "number"}, {Namespaces: []string{"shop"}}} {
+		for _, l := range c.lines(q) {
+			if l.UID == b.Logs[4].UID || strings.Contains(string(l.Body), "number") {
+				t.Errorf("%+v shows the dead letter %q", q, l.Body)
+			}
+		}
+	}
+	if trace, err := c.reader().Trace(t.Context(), "", b.Logs[4].TraceID); err != nil || len(trace.Logs) != 0 {
+		t.Errorf("the trace has the dead letter: %+v, %v", trace, err)
+	}
 	// It comes again after a rollover of both, and is still there once.
 	e = c.exporter()
 	c.rollover(c.o.LogsDataStream)
