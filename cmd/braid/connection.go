@@ -41,7 +41,7 @@ func (c *connection) register(cmd *cobra.Command) {
 	f.StringVar(&c.token, "token", "", "bearer token that shows the aggregator who asks")
 	f.StringVar(&c.tokenFile, "token-file", "", "file with the bearer token; it is read for every request")
 	f.StringVar(&c.kubeconfig, "kubeconfig", "", "show the aggregator the credentials of this kubeconfig")
-	f.StringVar(&c.context, "context", "", "show the aggregator the credentials of this context of the kubeconfig")
+	f.StringVar(&c.context, "context", "", "show the aggregator the credentials of this context of the kubeconfig; \"\" is the current one")
 	f.StringVar(&c.ca, "certificate-authority", "", "file with the authorities that the aggregator's certificate is checked against")
 	f.BoolVar(&c.insecure, "insecure-skip-tls-verify", false, "do not check the aggregator's certificate")
 	f.StringVar(&c.certificate, "client-certificate", "", "file with a client certificate for TLS")
