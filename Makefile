@@ -11,7 +11,7 @@ ES_PORT  ?= 19200
 PROM_PORT ?= 19290
 FUZZTIME ?= 20s
 RACE_PACKAGES := ./telemetry/... ./disk/... ./config/... ./listen/... ./wire/... ./pipeline/... ./logs/... ./receivers/... \
-  ./exporters/otlp ./exporters/post ./exporters/remotewrite ./exporters/elasticsearch/ecs ./correlate/... ./traces/... ./kube ./query
+  ./exporters/otlp ./exporters/post ./exporters/remotewrite ./exporters/elasticsearch/ecs ./correlate/... ./traces/... ./kube ./query ./cmd/internal/...
 
 .PHONY: help demo build test check fuzz mutants fmt generate services-up services-down cross lint clean
 

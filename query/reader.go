@@ -153,7 +153,7 @@ func (rd *reader) logs(q telemetry.LogQuery, yield func(*telemetry.LogRecord) er
 	if err != nil {
 		return err
 	}
-	left := q.Limit
+	left, shown := q.Limit, q.Namespace
 	if rd.limited {
 		q.Limit = 0 // lines that are left out do not count
 	}
@@ -167,7 +167,10 @@ func (rd *reader) logs(q telemetry.LogQuery, yield func(*telemetry.LogRecord) er
 		case !yes:
 			return nil
 		}
-		noteNamespace(rd.ctx, namespace)
+		if namespace != shown {
+			shown = namespace
+			noteNamespace(rd.ctx, namespace)
+		}
 		if err := yield(r); err != nil {
 			return err
 		}

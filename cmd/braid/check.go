@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/braidhq/braid/config"
+	"github.com/braidhq/braid/listen"
 )
 
 func newCheckCommand() *cobra.Command {
@@ -49,14 +51,32 @@ func checkFile(file string) (warnings []string, err error) {
 		return nil, fmt.Errorf("cannot read the configuration: %w", err)
 	}
 	if config.IsAggregator(text) {
-		_, err := config.ParseAggregator(file, text)
-		return nil, err
+		cfg, err := config.ParseAggregator(file, text)
+		if err != nil {
+			return nil, err
+		}
+		return aggregatorWarnings(cfg), nil
 	}
 	cfg, err := config.ParseAgent(file, text)
 	if err != nil {
 		return nil, err
 	}
 	return agentWarnings(cfg), nil
+}
+
+// aggregatorWarnings says what is allowed and lets more people in, or shows them more, than may be meant.
+func aggregatorWarnings(cfg *config.Aggregator) []string {
+	var warnings []string
+	if web := cfg.Web.Listen; web != nil && web.Authenticates() && !cfg.Web.Access.Kubernetes {
+		warnings = append(warnings, "web.listen asks who comes, and without web.access.kubernetes whoever is let in may read every namespace")
+	}
+	for name, l := range map[string]*listen.Config{"http": cfg.Receivers.HTTP, "grpc": cfg.Receivers.GRPC} {
+		if l != nil && l.Auth != nil && l.Auth.Kubernetes != nil && len(l.Auth.Users) == 0 {
+			warnings = append(warnings, fmt.Sprintf("receivers.%s takes tokens of Kubernetes without auth.users: whatever pod has one for the audience may send", name))
+		}
+	}
+	slices.Sort(warnings)
+	return warnings
 }
 
 // agentWarnings says what is allowed and costs more than it seems.
