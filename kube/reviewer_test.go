@@ -42,7 +42,7 @@ func newReviewRig(t *testing.T) *reviewRig {
 	rig := &reviewRig{Server: kubetest.New(t)}
 	var err error
 	rig.Reviewer, err = NewReviewer(ReviewerOptions{
-		Kubeconfig: rig.Server.Kubeconfig(), UserAgent: "braid/test", Registerer: prometheus.NewRegistry(), now: rig.clock.now,
+		Kubeconfig: rig.Kubeconfig(), UserAgent: "braid/test", Registerer: prometheus.NewRegistry(), now: rig.clock.now,
 		Away: func(err error) {
 			rig.mu.Lock()
 			defer rig.mu.Unlock()
@@ -216,13 +216,13 @@ func TestQuestionsAreBounded(t *testing.T) {
 	a := newAnswers[int]((&clock{}).now)
 	release, busy := make(chan struct{}), atomic.Int32{}
 	var most atomic.Int32
-	ask := func(context.Context) (int, bool, error) {
+	ask := func(ctx context.Context) (int, bool, error) {
 		n := busy.Add(1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
 		<-release
 		busy.Add(-1)
-		return 0, true, nil
+		return 0, true, ctx.Err()
 	}
 	var all sync.WaitGroup
 	var started sync.WaitGroup

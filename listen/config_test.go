@@ -66,8 +66,8 @@ func TestConfigAlias(t *testing.T) {
 
 func TestEveryErrorOfAListenerIsReported(t *testing.T) {
 	var got struct{ A, B Config }
-	err := yaml.Unmarshal([]byte("a:\n  adress: x\n  insecure: perhaps\n  tls: {}\nb: {address: 'a:1', x: 1}"), &got)
-	for _, want := range []string{`line 2: unknown key "adress"`, "line 3: cannot unmarshal", "line 4: tls needs", "needs an address", `line 5: unknown key "x"`} {
+	err := yaml.Unmarshal([]byte("a:\n  addr: x\n  insecure: perhaps\n  tls: {}\nb: {address: 'a:1', x: 1}"), &got)
+	for _, want := range []string{`line 2: unknown key "addr"`, "line 3: cannot unmarshal", "line 4: tls needs", "needs an address", `line 5: unknown key "x"`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in %v", want, err)
 		}

@@ -53,7 +53,9 @@ func forbiddenLogs(who listen.Identity, namespace, pod string) error {
 	return forbidden("%s is forbidden: User %q cannot get resource \"pods/log\" in API group \"\" %s", what, who.Name, where)
 }
 
-func unknownAccess(err error) error {
+// unknownAccess answers when nobody can tell; why is for the audit log.
+func unknownAccess(ctx context.Context, why error) error {
+	note(ctx, why)
 	return &apiError{http.StatusServiceUnavailable, "unavailable", "cannot ask Kubernetes what you may read: try again"}
 }
 
@@ -69,8 +71,7 @@ func Guard(access Access, next http.Handler) http.Handler {
 		yes, err := access.Get(r.Context(), who, clean)
 		switch {
 		case err != nil:
-			note(r.Context(), err)
-			writeError(w, unknownAccess(err))
+			writeError(w, unknownAccess(r.Context(), err))
 		case !yes:
 			writeError(w, forbiddenPath(who, clean))
 		default:
@@ -91,8 +92,7 @@ func (h *handler) samples(f func(http.ResponseWriter, *http.Request) error) func
 		}
 		switch {
 		case err != nil:
-			note(r.Context(), err)
-			return unknownAccess(err)
+			return unknownAccess(r.Context(), err)
 		case !yes:
 			return forbiddenPath(who, samplesPath)
 		}

@@ -91,8 +91,7 @@ func (rd *reader) ask(namespace string) (bool, error) {
 		yes, err = rd.access.Logs(rd.ctx, rd.who, namespace)
 	}
 	if err != nil {
-		note(rd.ctx, err)
-		return false, unknownAccess(err)
+		return false, unknownAccess(rd.ctx, err)
 	}
 	return yes, nil
 }

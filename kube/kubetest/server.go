@@ -127,7 +127,8 @@ func (s *Server) Asked() []string {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var answer any
-	question, err := "", error(nil)
+	var question string
+	var err error
 	switch r.URL.Path {
 	case "/apis/authentication.k8s.io/v1/tokenreviews":
 		review := &authenticationv1.TokenReview{}
