@@ -91,11 +91,14 @@ func TestWhoseATokenIs(t *testing.T) {
 	}
 }
 
-func TestAYesWithoutAudiencesIsForTheAPIServerAlone(t *testing.T) {
+// TestOnlyACompleteYesIsOne: an API server that knows no audiences says none, and its yes is for itself alone; one that says
+// no may say whose token it was.
+func TestOnlyACompleteYesIsOne(t *testing.T) {
+	var status string
 	ca := listentest.NewCA(t)
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, `{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":{"authenticated":true,"user":{"username":"jane"}}}`)
+		fmt.Fprintf(w, `{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":{%s}}`, status)
 	}))
 	s.TLS = listentest.ServerConfig(t, ca)
 	s.StartTLS()
@@ -107,11 +110,27 @@ func TestAYesWithoutAudiencesIsForTheAPIServerAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := r.Token(t.Context(), "t", []string{"braid"}); !errors.Is(err, listen.ErrToken) {
-		t.Errorf("with an audience: %v", err)
-	}
-	if who, err := r.Token(t.Context(), "t", nil); err != nil || who.Name != "jane" {
-		t.Errorf("without: %v, %v", who, err)
+	const jane = `"user":{"username":"jane"}`
+	for i, c := range []struct {
+		status    string
+		audiences []string
+		yes       bool
+	}{
+		{`"authenticated":true,` + jane, nil, true},
+		{`"authenticated":true,` + jane, []string{"braid"}, false},
+		{`"authenticated":true,"audiences":["other"],` + jane, []string{"braid"}, false},
+		{`"authenticated":true,"audiences":["other","braid"],` + jane, []string{"braid"}, true},
+		{`"authenticated":false,"audiences":["braid"],` + jane, []string{"braid"}, false},
+		{`"audiences":["braid"],` + jane, []string{"braid"}, false},
+		{`"authenticated":false,` + jane, nil, false},
+		{`"authenticated":true`, nil, false},
+		{``, nil, false},
+	} {
+		status = c.status
+		who, err := r.Token(t.Context(), fmt.Sprint(i), c.audiences)
+		if (err == nil) != c.yes || (who.Name == "jane") != c.yes || (!c.yes && !errors.Is(err, listen.ErrToken)) {
+			t.Errorf("{%s} for %v: %+v, %v", c.status, c.audiences, who, err)
+		}
 	}
 }
 
@@ -127,6 +146,7 @@ func TestWhoMayReadWhat(t *testing.T) {
 		want      bool
 	}{
 		{jane, "shop", true}, {jane, "pay", false}, {jane, "", false}, {ops, "shop", true}, {ops, "pay", true}, {ops, "", true},
+		{listen.Identity{Name: "john"}, "shop", false}, {listen.Identity{Name: "john", Groups: []string{"xops"}}, "shop", false},
 		{listen.Identity{Name: "ops"}, "shop", false}, {listen.Identity{Groups: []string{"jane"}}, "shop", false}, {listen.Identity{}, "", false},
 	} {
 		if got := rig.logs(t, c.who, c.namespace); got != c.want {
@@ -164,8 +184,16 @@ func TestAnswersHoldForAWhile(t *testing.T) {
 	if rig.logs(t, jane, "shop") {
 		t.Error("a yes holds too long")
 	}
-	if rig.logs(t, listen.Identity{Name: "jane", Groups: []string{"g"}}, "shop") {
-		t.Error("somebody else")
+	asked := len(rig.Asked())
+	for _, who := range []listen.Identity{
+		{Name: "jane", UID: "1"}, {Name: "jane", Groups: []string{"g"}}, {Name: "jane", Groups: []string{"g", "h"}},
+		{Name: "jane", Extra: map[string][]string{"k": {"v"}}}, {Name: "jane", Extra: map[string][]string{"k": {"w"}}},
+	} {
+		rig.logs(t, who, "shop")
+		rig.logs(t, who, "shop")
+	}
+	if n := len(rig.Asked()) - asked; n != 5 {
+		t.Errorf("%d questions for five who are not the same", n)
 	}
 	rig.SetToken("t", kubetest.Token{User: authenticationv1.UserInfo{Username: "jane"}, Audiences: []string{"a"}})
 	if _, err := rig.Token(t.Context(), "t", []string{"a"}); err != nil {
