@@ -274,6 +274,8 @@ func TestALivingConnectionIsNoSaferThanItsCertificate(t *testing.T) {
 	listentest.Write(t, dir, "ca.crt", next.PEM)
 	r.later(lookEvery)
 	r.want(client, "", 401, "unknown authority")
+	nextC, nextK := next.Client("john")
+	r.want(r.client(ca.Pool(), false, listentest.Pair(t, nextC, nextK)), "", 200, "john")
 	listentest.Write(t, dir, "ca.crt", append(append([]byte(nil), next.PEM...), clients.PEM...))
 	r.later(lookEvery)
 	client = r.client(ca.Pool(), false, listentest.Pair(t, c, k))

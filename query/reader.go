@@ -164,7 +164,7 @@ func (rd *reader) logs(q telemetry.LogQuery, yield func(*telemetry.LogRecord) er
 		case !yes && q.Namespace != "": // any more
 			return forbiddenLogs(rd.who, q.Namespace, onlyPod(q.Pods))
 		case !yes:
-			return nil
+			return nil // of a namespace that may not be read
 		}
 		if namespace != shown {
 			shown = namespace
