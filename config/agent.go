@@ -135,3 +135,11 @@ func checkURL(text string, line int, key string, p *Problems) {
 
 // timeout is the default of every request to a peer.
 const timeout = Duration(30 * time.Second)
+
+// Scrapes returns what is to be scraped, and the defaults for it.
+func (c *Agent) Scrapes() (global promconfig.GlobalConfig, jobs []*promconfig.ScrapeConfig) {
+	if c.Prometheus == nil {
+		return global, nil
+	}
+	return c.Prometheus.GlobalConfig, c.Prometheus.ScrapeConfigs
+}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -139,6 +140,13 @@ func ParseAggregator(file string, text []byte) (*Aggregator, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Same reports whether two exporters are configured alike, wherever in their files.
+func (e *Exporter) Same(other *Exporter) bool {
+	a, b := *e, *other
+	a.RemoteWrite, b.RemoteWrite = yaml.Node{}, yaml.Node{} // they know their lines; what they say is in Prometheus
+	return reflect.DeepEqual(a, b)
 }
 
 func (e *Exporter) check(file string, at int, p *Problems) {

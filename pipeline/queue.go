@@ -24,6 +24,8 @@ type Queue struct {
 	clock stamper      // hands the stamps out
 	full  atomic.Bool  // the disk has no space
 
+	suspended atomic.Bool // no segment goes
+
 	ids   *ids       // the committer's
 	group []*request // the committer's
 

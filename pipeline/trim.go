@@ -19,6 +19,9 @@ const (
 
 // trim deletes the segments that nobody needs and the ID files that are too old.
 func (q *Queue) trim(l *lane) {
+	if q.suspended.Load() {
+		return
+	}
 	l.trimming.Lock()
 	defer l.trimming.Unlock()
 	for {
@@ -32,6 +35,9 @@ func (q *Queue) trim(l *lane) {
 
 // makeRoom deletes from a full lane whatever it may until need bytes fit, and reports whether they do.
 func (q *Queue) makeRoom(l *lane, need int64) bool {
+	if q.suspended.Load() {
+		return false
+	}
 	if l.allConsumed() && l.pending() == 0 && l.writer.seg != nil {
 		// Even the newest segment can go, once another one knows where the lane goes on.
 		l.writer.stamp = q.stamp.Load()

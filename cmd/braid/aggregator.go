@@ -23,7 +23,9 @@ It takes OTLP logs and traces and Prometheus remote-write from agents and from a
 queue before it answers, counts all of it, and ships it to every exporter of its configuration. Each exporter has a place
 of its own in the queue: one that is away holds nobody up but itself.
 
-SIGTERM and SIGINT stop intake, flush, sync and exit within 25 seconds.`,
+SIGHUP, or a POST to /-/reload, reads the configuration again and replaces what has changed, without dropping a connection;
+one that cannot be used is refused, and what was in use stays. SIGTERM and SIGINT stop intake, flush, sync and exit within
+25 seconds.`,
 		Example: "  braid aggregator --config.file /etc/braid/aggregator.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -32,13 +34,14 @@ SIGTERM and SIGINT stop intake, flush, sync and exit within 25 seconds.`,
 			if err != nil {
 				return err
 			}
-			cfg, err := config.LoadAggregator(flags.ConfigFile)
+			load := func() (*config.Aggregator, error) { return config.LoadAggregator(flags.ConfigFile) }
+			cfg, err := load()
 			if err != nil {
 				return err
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			return aggregator.Run(ctx, cfg, version, logger)
+			return aggregator.Run(ctx, cfg, load, version, logger)
 		},
 	}
 	flags.Register(cmd, "/etc/braid/aggregator.yaml")

@@ -26,7 +26,8 @@ It tails the node's container logs, scrapes Prometheus targets and takes OTLP an
 of it to the aggregator. Logs are acknowledged by the aggregator before the agent moves its position; what cannot be
 read again goes through a queue on disk first.
 
-SIGTERM and SIGINT stop intake, flush, sync and exit within 25 seconds.`,
+SIGHUP, or a POST to /-/reload, reads the configuration again and replaces what has changed; one that cannot be used is
+refused, and what was in use stays. SIGTERM and SIGINT stop intake, flush, sync and exit within 25 seconds.`,
 		Example: fmt.Sprintf("  %s --config.file /etc/braid/agent.yaml", name),
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -35,13 +36,14 @@ SIGTERM and SIGINT stop intake, flush, sync and exit within 25 seconds.`,
 			if err != nil {
 				return err
 			}
-			cfg, err := config.LoadAgent(flags.ConfigFile)
+			load := func() (*config.Agent, error) { return config.LoadAgent(flags.ConfigFile) }
+			cfg, err := load()
 			if err != nil {
 				return err
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			return Run(ctx, cfg, version, logger)
+			return Run(ctx, cfg, load, version, logger)
 		},
 	}
 	flags.Register(cmd, "/etc/braid/agent.yaml")

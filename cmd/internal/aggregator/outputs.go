@@ -33,54 +33,102 @@ type output struct {
 	frames   telemetry.Appender
 	// exemplars is what becomes of those of its samples: verified, passthrough or off.
 	exemplars string
+
+	cfg      config.Exporter
+	registry *prometheus.Registry
+	store    *store.Store // if it is one
+	reader   reader       // nil: it cannot be read
+}
+
+// A reader answers the query API.
+type reader interface {
+	query.Logs
+	query.Traces
+	query.TraceSearch
 }
 
 // outputs are the aggregator's ways out, and what of them can be read.
 type outputs struct {
 	list  []output
 	lines map[string]*pipeline.Cursor // of exporters of logs, by name
-	store *store.Store
-	// The store is read if there is one, else the first Elasticsearch.
-	logs   query.Logs
-	traces query.Traces
-	search query.TraceSearch
 }
 
-func openOutputs(cfg *config.Aggregator, registry prometheus.Registerer, logger *slog.Logger) (*outputs, error) {
+// open returns the outputs of cfg. Those that are as they were are taken from before, which may be nil.
+func (a *aggregator) open(cfg *config.Aggregator, before *outputs) (*outputs, error) {
 	o := &outputs{}
 	for _, e := range cfg.Exporters {
+		if old := before.find(&e); old != nil {
+			o.list = append(o.list, *old)
+			continue
+		}
+		out := output{name: e.Name, optional: e.Optional, exemplars: e.Exemplars, cfg: e, registry: a.registries.Add()}
 		var err error
 		switch {
 		case e.Store != nil:
-			err = o.addStore(cfg, e, registry, logger)
+			err = out.openStore(cfg, a.logger)
 		case e.Elasticsearch != nil:
-			err = o.addElasticsearch(cfg, e, registry, logger)
+			err = out.openElasticsearch(cfg, a.logger)
 		case e.OTLP != nil:
-			err = o.addOTLP(e, registry)
+			err = out.openOTLP()
 		default:
-			err = o.addRemoteWrite(e, registry)
+			err = out.openRemoteWrite()
 		}
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("exporter %s: %w", e.Name, err), o.close())
+			a.registries.Remove(out.registry)
+			return nil, errors.Join(fmt.Errorf("exporter %s: %w", e.Name, err), a.closeBut(o, before))
 		}
+		o.list = append(o.list, out)
 	}
 	return o, nil
 }
 
-func (o *outputs) addStore(cfg *config.Aggregator, e config.Exporter, registry prometheus.Registerer, logger *slog.Logger) error {
-	s, err := store.Open(store.Options{
-		Dir: filepath.Join(cfg.DataDir, "store"), Retention: time.Duration(e.Store.Retention), Registerer: registry, Logger: logger,
+// find returns the output of e, if there is one that was made for the same words.
+func (o *outputs) find(e *config.Exporter) *output {
+	if o == nil {
+		return nil
+	}
+	for i := range o.list {
+		if out := &o.list[i]; out.registry != nil && out.cfg.Same(e) {
+			return out
+		}
+	}
+	return nil
+}
+
+// closeBut closes the outputs of o that kept does not have, too.
+func (a *aggregator) closeBut(o, kept *outputs) error {
+	var errs []error
+	for i := range o.list {
+		out := &o.list[i]
+		if out.registry == nil || kept.find(&out.cfg) != nil {
+			continue
+		}
+		a.registries.Remove(out.registry)
+		if out.store != nil {
+			errs = append(errs, out.store.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// labelled is where an exporter's metrics go.
+func (out *output) labelled() prometheus.Registerer {
+	return prometheus.WrapRegistererWith(prometheus.Labels{"exporter": out.name}, out.registry)
+}
+
+func (out *output) openStore(cfg *config.Aggregator, logger *slog.Logger) (err error) {
+	out.store, err = store.Open(store.Options{
+		Dir: filepath.Join(cfg.DataDir, "store"), Retention: time.Duration(out.cfg.Store.Retention), Registerer: out.registry, Logger: logger,
 	})
 	if err != nil {
 		return err
 	}
-	o.store, o.logs, o.traces, o.search = s, s, s, s
-	o.list = append(o.list, output{name: e.Name, optional: e.Optional, signals: telemetry.Signals[:], sink: s, exemplars: e.Exemplars})
+	out.signals, out.sink, out.reader = telemetry.Signals[:], out.store, out.store
 	return nil
 }
 
-func (o *outputs) addElasticsearch(cfg *config.Aggregator, e config.Exporter, registry prometheus.Registerer, logger *slog.Logger) error {
-	c := e.Elasticsearch
+func (out *output) openElasticsearch(cfg *config.Aggregator, logger *slog.Logger) error {
+	c := out.cfg.Elasticsearch
 	password, err := secret(c.PasswordFile)
 	if err != nil {
 		return err
@@ -93,8 +141,8 @@ func (o *outputs) addElasticsearch(cfg *config.Aggregator, e config.Exporter, re
 		URLs: c.URLs, Username: c.Username, Password: password, APIKey: apiKey,
 		LogsDataStream: c.LogsDataStream, TracesDataStream: c.TracesDataStream, DeadLetterDataStream: c.DeadLetterDataStream,
 		Compression: telemetry.Gzip, MaxBulkBytes: int(c.MaxBulkBytes), Retention: time.Duration(c.Retention),
-		StateDir:   filepath.Join(cfg.DataDir, "exporters", e.Name),
-		Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"exporter": e.Name}, registry), Logger: logger,
+		StateDir:   filepath.Join(cfg.DataDir, "exporters", out.name),
+		Registerer: out.labelled(), Logger: logger,
 	}
 	if c.Compression == "none" {
 		options.Compression = telemetry.Identity
@@ -103,48 +151,38 @@ func (o *outputs) addElasticsearch(cfg *config.Aggregator, e config.Exporter, re
 	if err != nil {
 		return err
 	}
-	o.list = append(o.list, output{name: e.Name, optional: e.Optional, signals: []telemetry.Signal{telemetry.Logs, telemetry.Spans}, sink: exporter})
-	if o.logs == nil {
-		reader, err := elasticsearch.NewReader(options)
-		if err != nil {
-			return err
-		}
-		o.logs, o.traces, o.search = reader, reader, reader
-	}
-	return nil
+	out.signals, out.sink = []telemetry.Signal{telemetry.Logs, telemetry.Spans}, exporter
+	out.reader, err = elasticsearch.NewReader(options)
+	return err
 }
 
-func (o *outputs) addRemoteWrite(e config.Exporter, registry prometheus.Registerer) error {
-	exporter, err := remotewrite.New(e.Prometheus, remotewrite.Options{
-		Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"exporter": e.Name}, registry),
-	})
+func (out *output) openRemoteWrite() error {
+	exporter, err := remotewrite.New(out.cfg.Prometheus, remotewrite.Options{Registerer: out.labelled()})
 	if err != nil {
 		return err
 	}
-	out := output{name: e.Name, optional: e.Optional, signals: []telemetry.Signal{telemetry.Samples}, exemplars: e.Exemplars}
-	if e.Exemplars == passthrough {
+	out.signals = []telemetry.Signal{telemetry.Samples}
+	if out.exemplars == passthrough {
 		out.frames = exporter // unchanged, as they came
 	} else {
 		out.sink = pipeline.Encode(exporter)
 	}
-	o.list = append(o.list, out)
 	return nil
 }
 
-func (o *outputs) addOTLP(e config.Exporter, registry prometheus.Registerer) error {
+func (out *output) openOTLP() error {
+	c := out.cfg.OTLP
 	exporter, err := otlp.New(otlp.Options{
-		URL: e.OTLP.URL, Headers: e.OTLP.Headers, Timeout: time.Duration(e.OTLP.Timeout),
-		Compression: map[string]telemetry.Compression{"gzip": telemetry.Gzip, "zstd": telemetry.Zstd, "none": telemetry.Identity}[e.OTLP.Compression],
-		Registerer:  prometheus.WrapRegistererWith(prometheus.Labels{"exporter": e.Name}, registry),
+		URL: c.URL, Headers: c.Headers, Timeout: time.Duration(c.Timeout), Registerer: out.labelled(),
+		Compression: map[string]telemetry.Compression{"gzip": telemetry.Gzip, "zstd": telemetry.Zstd, "none": telemetry.Identity}[c.Compression],
 	})
 	if err != nil {
 		return err
 	}
-	out := output{name: e.Name, optional: e.Optional, sink: exporter}
-	for _, s := range e.OTLP.Signals {
+	out.sink = exporter
+	for _, s := range c.Signals {
 		out.signals = append(out.signals, map[string]telemetry.Signal{"logs": telemetry.Logs, "spans": telemetry.Spans}[s])
 	}
-	o.list = append(o.list, out)
 	return nil
 }
 
@@ -270,20 +308,19 @@ func (o *outputs) letGo(queue *pipeline.Queue, sampled bool, observers *observer
 	return nil
 }
 
-// query serves what can be read, to those who may.
+// query serves what can be read: the store if there is one, else the first Elasticsearch.
 func (o *outputs) query(access query.Access, registry prometheus.Registerer) *query.API {
-	options := query.Options{Logs: o.logs, Traces: o.traces, Search: o.search, Access: access, Registerer: registry}
-	if o.store != nil {
-		options.Queryable, options.ExemplarQueryable = o.store.Queryable(), o.store.ExemplarQueryable()
+	options := query.Options{Access: access, Registerer: registry}
+	for i := range o.list {
+		out := &o.list[i]
+		if out.store != nil {
+			options.Queryable, options.ExemplarQueryable = out.store.Queryable(), out.store.ExemplarQueryable()
+		}
+		if out.reader != nil && (options.Logs == nil || out.store != nil) {
+			options.Logs, options.Traces, options.Search = out.reader, out.reader, out.reader
+		}
 	}
 	return query.New(options)
-}
-
-func (o *outputs) close() error {
-	if o.store == nil {
-		return nil
-	}
-	return o.store.Close()
 }
 
 // secret reads a credential from its file, without the line's end.

@@ -7,8 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
-
-	"github.com/prometheus/client_golang/prometheus"
+	"sync/atomic"
 
 	"github.com/braidhq/braid/cmd/internal/run"
 	"github.com/braidhq/braid/config"
@@ -16,10 +15,24 @@ import (
 	"github.com/braidhq/braid/telemetry"
 )
 
-// Run runs the aggregator until ctx ends, then stops it in order: intake, answers, deliveries, queue.
-func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *slog.Logger) (err error) {
+// An aggregator is what runs, by the configuration in use.
+type aggregator struct {
+	queue      *pipeline.Queue
+	access     *access
+	registries *run.Registries
+	state      *run.State
+	logger     *slog.Logger
+
+	slot       *run.Slot
+	generation *generation
+	current    atomic.Pointer[current]
+}
+
+// Run runs the aggregator until ctx ends, then stops it in order: intake, answers, deliveries, queue. load reads the
+// configuration again for a reload.
+func Run(ctx context.Context, cfg *config.Aggregator, load func() (*config.Aggregator, error), version string, logger *slog.Logger) (err error) {
 	limit := run.LimitMemory()
-	registry, spans, state := run.NewRegistry(version), prometheus.NewRegistry(), &run.State{}
+	registry := run.NewRegistry(version)
 	access, err := openAccess(cfg, version, registry, logger)
 	if err != nil {
 		return err
@@ -35,61 +48,34 @@ func Run(ctx context.Context, cfg *config.Aggregator, version string, logger *sl
 		return err
 	}
 	defer func() { err = errors.Join(err, queue.Close()) }()
-	state.AddCheck(queue.Err)
-
-	outputs, err := openOutputs(cfg, registry, logger)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, outputs.close()) }()
-	if err := outputs.openLines(queue); err != nil {
-		return err
-	}
-	sampling, err := openSampling(queue, cfg, outputs.lines, registry, logger)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, sampling.close()) }()
-	observers, err := observe(queue, cfg, sampling, logger)
-	if err != nil {
-		return err
-	}
-	deliveries, err := outputs.deliveries(queue, cfg, sampling, observers, registry, logger)
-	if err != nil {
-		return err
-	}
 
 	group := run.NewGroup()
-	delivering := group.Stage()
-	observers.start(delivering)
-	sampling.start(delivering, observers, logger)
-	delivering.Go("exporters", func(ctx context.Context) error {
-		if !observers.caughtUp(ctx) {
-			return nil
-		}
-		// Nothing leaves, counts and ready included, before what is counted is whole again.
-		observers.register(registry, spans)
-		state.SetReady(true)
-		logger.Info("ready", "exporters", len(cfg.Exporters))
-		for name, d := range deliveries {
-			delivering.Go(name, d)
-		}
-		return observers.export(ctx, queue, sampling.kept, logger)
-	})
-	answering := group.Stage()
-	listeners.ServeWeb(answering, access.serve(webHandler(registry, spans, state, outputs.query(access.reads, registry))))
-	intake := group.Stage()
+	delivering, answering, intake := group.Stage(), group.Stage(), group.Stage()
+	a := &aggregator{
+		queue: queue, access: access, registries: run.NewRegistries(registry), state: &run.State{}, logger: logger,
+		slot: delivering.Slot("deliveries"),
+	}
+	a.state.AddCheck(queue.Err)
+	if err := a.begin(cfg); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.end()) }()
+	reloader := run.NewReloader(registry, logger)
+	listeners.ServeWeb(answering, access.serve(a.web(reloader)))
 	listeners.ServeReceivers(intake, run.NewGuard(pipeline.Pack(queue, telemetry.Snappy), limit), cfg.Limits, registry)
+	intake.Go("reload", func(ctx context.Context) error { return reloader.Run(ctx, func() error { return a.reload(load) }) })
 	logger.Info("started", "version", version, "http", listeners.HTTPAddr(), "grpc", listeners.GRPCAddr(), "web", listeners.WebAddr())
 	err = group.Wait(ctx, run.StopWithin)
 	logger.Info("stopped", "err", err)
 	return err
 }
 
-// webHandler serves the query API beside metrics and health.
-func webHandler(registry, spans *prometheus.Registry, state *run.State, api http.Handler) *run.Mux {
-	mux := run.NewMux(registry, state)
-	mux.Handle("GET /metrics/spans", spanMetrics(spans))
+// web serves the query API beside metrics and health.
+func (a *aggregator) web(reloader http.Handler) *run.Mux {
+	mux := run.NewMux(a.registries, a.state)
+	mux.Handle("POST "+run.ReloadPath, reloader)
+	mux.Handle("GET /metrics/spans", a.serve(func(c *current) http.Handler { return c.spans }))
+	api := a.serve(func(c *current) http.Handler { return c.api })
 	mux.Own("/api/v1/", api)
 	mux.Own("/jaeger/", api)
 	return mux

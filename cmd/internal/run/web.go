@@ -63,7 +63,7 @@ type Mux struct {
 }
 
 // NewMux serves /metrics, /-/healthy, /-/ready and /debug/pprof.
-func NewMux(registry *prometheus.Registry, state *State) *Mux {
+func NewMux(registry prometheus.Gatherer, state *State) *Mux {
 	m := &Mux{mux: http.NewServeMux()}
 	m.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	m.Own("GET "+HealthyPath, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
