@@ -68,7 +68,8 @@ web:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.outputs, err = openOutputs(cfg, registry, logger); err != nil {
+	a := &aggregator{access: access, registries: run.NewRegistries(registry), state: state, logger: logger}
+	if w.outputs, err = a.open(cfg, nil); err != nil {
 		t.Fatal(err)
 	}
 	listeners, err := run.OpenListeners(config.Receivers{}, cfg.Web, access.listenOptions(registry, logger))
@@ -76,7 +77,8 @@ web:
 		t.Fatal(err)
 	}
 	api := w.outputs.query(access.reads, registry)
-	mux := webHandler(registry, prometheus.NewRegistry(), state, api)
+	a.current.Store(&current{spans: spanMetrics(prometheus.NewRegistry()), api: api})
+	mux := a.web(run.NewReloader(registry, logger))
 	w.patterns = append(api.Patterns(), mux.Patterns()...)
 	group := run.NewGroup()
 	listeners.ServeWeb(group.Stage(), access.serve(mux))
@@ -88,7 +90,7 @@ web:
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		stop()
-		for _, err := range []error{<-ended, access.close(), w.outputs.close()} {
+		for _, err := range []error{<-ended, access.close(), a.closeBut(w.outputs, nil)} {
 			if err != nil {
 				t.Error(err)
 			}
@@ -187,7 +189,7 @@ func (w *web) fill() {
 			UnixMilli: now.Add(-8 * time.Second).UnixMilli(), Value: 7,
 			Exemplars: []exemplar.Exemplar{{Labels: labels.FromStrings("trace_id", sharedID.String()), Value: 1, Ts: now.UnixMilli(), HasTs: true}},
 		}}}
-		if err := w.outputs.store.Write(w.t.Context(), []*telemetry.Batch{b, samples}); err != nil {
+		if err := w.outputs.list[0].store.Write(w.t.Context(), []*telemetry.Batch{b, samples}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -294,7 +296,7 @@ func (w *web) fill1(frame uint64, namespace string) {
 	if namespace == "shop" {
 		b.Logs[0].Body = []byte("shop line")
 	}
-	if err := w.outputs.store.Write(w.t.Context(), []*telemetry.Batch{b}); err != nil {
+	if err := w.outputs.list[0].store.Write(w.t.Context(), []*telemetry.Batch{b}); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -71,6 +71,7 @@ func rows() []row {
 		{"/debug/pprof/profile", "/debug/pprof/profile?seconds=1", paths, ""},
 		{"/debug/pprof/symbol", "/debug/pprof/symbol", paths, ""},
 		{"/debug/pprof/trace", "/debug/pprof/trace?seconds=0.01", paths, ""},
+		{"POST " + run.ReloadPath, run.ReloadPath, [5]int{403, 403, 403, 403, 403}, ""},
 		{"GET " + run.HealthyPath, run.HealthyPath, open, ""},
 		{"GET " + run.ReadyPath, run.ReadyPath, open, ""},
 	}
