@@ -1,17 +1,19 @@
 package aggregator
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	commonconfig "github.com/prometheus/common/config"
 
 	"github.com/braidhq/braid/config"
 	"github.com/braidhq/braid/correlate"
@@ -129,16 +131,12 @@ func (out *output) openStore(cfg *config.Aggregator, logger *slog.Logger) (err e
 
 func (out *output) openElasticsearch(cfg *config.Aggregator, logger *slog.Logger) error {
 	c := out.cfg.Elasticsearch
-	password, err := secret(c.PasswordFile)
-	if err != nil {
-		return err
-	}
-	apiKey, err := secret(c.APIKeyFile)
+	transport, err := credentials(c)
 	if err != nil {
 		return err
 	}
 	options := elasticsearch.Options{
-		URLs: c.URLs, Username: c.Username, Password: password, APIKey: apiKey,
+		URLs: c.URLs, Transport: transport,
 		LogsDataStream: c.LogsDataStream, TracesDataStream: c.TracesDataStream, DeadLetterDataStream: c.DeadLetterDataStream,
 		Compression: telemetry.Gzip, MaxBulkBytes: int(c.MaxBulkBytes), Retention: time.Duration(c.Retention),
 		StateDir:   filepath.Join(cfg.DataDir, "exporters", out.name),
@@ -323,18 +321,30 @@ func (o *outputs) query(access query.Access, registry prometheus.Registerer) *qu
 	return query.New(options)
 }
 
-// secret reads a credential from its file, without the line's end.
-func secret(file string) (string, error) {
-	if file == "" {
-		return "", nil
+// credentials returns what sends requests with the credentials of c, whose files are read again for each; nil: there are
+// none. A file that is missing now is an error.
+func credentials(c *config.Elasticsearch) (http.RoundTripper, error) {
+	client := commonconfig.DefaultHTTPClientConfig
+	client.ProxyFromEnvironment = true
+	switch {
+	case c.APIKeyFile != "":
+		client.Authorization = &commonconfig.Authorization{Type: "ApiKey", CredentialsFile: c.APIKeyFile}
+	case c.PasswordFile != "":
+		client.BasicAuth = &commonconfig.BasicAuth{Username: c.Username, PasswordFile: c.PasswordFile}
+	default:
+		return nil, nil
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("cannot read a credential: %w", err)
+	for _, file := range []string{c.APIKeyFile, c.PasswordFile} {
+		if file == "" {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read a credential: %w", err)
+		}
+		if len(bytes.TrimSpace(text)) == 0 {
+			return nil, errors.New("the credential file " + file + " is empty")
+		}
 	}
-	value := strings.TrimSpace(string(text))
-	if value == "" {
-		return "", errors.New("the credential file " + file + " is empty")
-	}
-	return value, nil
+	return commonconfig.NewRoundTripperFromConfig(client, "braid_elasticsearch")
 }
