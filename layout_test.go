@@ -55,7 +55,7 @@ var homes = map[string][]string{
 	"go.yaml.in/yaml":                            {"config", "listen"},
 	"github.com/prometheus/prometheus/prompb":    {},
 	"github.com/prometheus/client_golang":        nil, // anywhere
-	"github.com/prometheus/client_model":         {"traces"},
+	"github.com/prometheus/client_model":         {"traces", "cmd"},
 	"github.com/prometheus/common":               nil,
 	"github.com/prometheus/prometheus/model":     nil,
 	"github.com/prometheus/prometheus/storage":   {"scrape", "store", "query"},
