@@ -45,7 +45,7 @@ type pending struct {
 	max   int
 	seed  maphash.Seed
 	index []slot // open addressing, linear probing
-	heads int     // chains
+	heads int    // chains
 	place []place
 	free  []int32 // places
 	// The list by age, -1: none.
