@@ -46,7 +46,9 @@ func TestEveryLinkHolds(t *testing.T) {
 
 func everyLinkHolds(t *testing.T, size linkSize) {
 	t.Helper()
+	begin := time.Now()
 	r := startLinks(t, size)
+	t.Logf("began after %v", time.Since(begin).Round(time.Millisecond))
 	r.killAndWait(t)
 	r.laggard.through.Store(true)
 	t.Logf("Elasticsearch was away for %v and refused %d requests", time.Since(r.plan.origin).Round(time.Second), r.laggard.refused.Load())
@@ -58,7 +60,10 @@ func everyLinkHolds(t *testing.T, size linkSize) {
 	r.waitForAll(t)
 	t.Logf("all has gone through after %v", time.Since(r.plan.origin).Round(time.Second))
 	r.enough()
-	j := judge(r.plan, r.evidence(t))
+	seen := r.evidence(t)
+	begin = time.Now()
+	j := judge(r.plan, seen)
+	t.Logf("judged within %v", time.Since(begin).Round(time.Millisecond))
 	t.Logf("%d claims: %v", len(j.claims), j.claims)
 	for _, rule := range linkRules {
 		if j.claims[rule] == 0 {

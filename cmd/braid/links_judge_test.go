@@ -274,7 +274,7 @@ func (j *judgement) share(name string, s *shelved) {
 	for _, late := range []bool{false, true} {
 		n, kept := 0, 0
 		for _, t := range j.plan.traces {
-			if verdict, any := t.kept(); verdict == tooLate && any == late && len(t.spans) > 0 {
+			if verdict, any := t.kept(); verdict == tooLate && any == late && len(t.spans) > 0 && t.life == 0 {
 				n++
 				kept += min(1, s.has(t))
 			}
