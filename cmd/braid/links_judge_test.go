@@ -132,6 +132,8 @@ const (
 func (t *plannedTrace) decided(by *shipment) timing {
 	first := t.first()
 	switch {
+	case by.sent < first.acked-int64(linkLate)+clockMargin:
+		return perhaps // too early to count, perhaps
 	case by.acked < first.sent+int64(linkWait)-clockMargin:
 		return inTime
 	case by.sent > first.acked+int64(linkWait)+clockMargin:
