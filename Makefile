@@ -37,7 +37,7 @@ test: build ## every test, against the real servers
 	@trap '$(MAKE) --no-print-directory services-down' EXIT; \
 	$(MAKE) --no-print-directory services-up; \
 	BRAID_TEST_ELASTICSEARCH_URL=http://127.0.0.1:$(ES_PORT) BRAID_TEST_PROMETHEUS_URL=http://127.0.0.1:$(PROM_PORT) \
-	$(GO) test -timeout 10m ./...
+	$(GO) test -timeout 20m ./...
 
 lint: ## gofmt, vet and golangci-lint
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [[ -z $$unformatted ]] || { echo "not formatted: $$unformatted"; exit 1; }

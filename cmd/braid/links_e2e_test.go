@@ -46,8 +46,13 @@ func TestEveryLinkHolds(t *testing.T) {
 
 func everyLinkHolds(t *testing.T, size linkSize) {
 	t.Helper()
+	begin := time.Now()
 	r := startLinks(t, size)
+	t.Logf("began after %v", time.Since(begin).Round(time.Millisecond))
 	r.killAndWait(t)
+	if r.laggard.refused.Load() == 0 {
+		t.Error("no exporter was behind")
+	}
 	r.laggard.through.Store(true)
 	t.Logf("Elasticsearch was away for %v and refused %d requests", time.Since(r.plan.origin).Round(time.Second), r.laggard.refused.Load())
 	if err := <-r.sent; err != nil {
@@ -58,7 +63,10 @@ func everyLinkHolds(t *testing.T, size linkSize) {
 	r.waitForAll(t)
 	t.Logf("all has gone through after %v", time.Since(r.plan.origin).Round(time.Second))
 	r.enough()
-	j := judge(r.plan, r.evidence(t))
+	seen := r.evidence(t)
+	begin = time.Now()
+	j := judge(r.plan, seen)
+	t.Logf("judged within %v", time.Since(begin).Round(time.Millisecond))
 	t.Logf("%d claims: %v", len(j.claims), j.claims)
 	for _, rule := range linkRules {
 		if j.claims[rule] == 0 {
@@ -208,7 +216,13 @@ func (r *linkRun) evidence(t *testing.T) *evidence {
 		if seen.calls[name], err = r.recounter.calls(base); err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%s has %d exemplars", name, len(seen.samples[name].links))
+		scraped := 0
+		for _, l := range seen.samples[name].links {
+			if l.scraped {
+				scraped++
+			}
+		}
+		t.Logf("%s has %d scraped exemplars, and %d of spans", name, scraped, len(seen.samples[name].links)-scraped)
 	}
 	if seen.calls["/metrics/spans"], err = r.recounter.scrape(r.aggregatorWeb); err != nil {
 		t.Fatal(err)

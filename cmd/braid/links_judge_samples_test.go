@@ -116,6 +116,7 @@ func (j *judgement) counters() {
 		exact["traces"]++
 		if t.life > 0 {
 			bounds["reused"].high++
+			bounds["exemplars"].high++ // the span metrics' own, of the trace before, may name it
 			if begun := t.first(); begun.acked-j.lives[t.id][0].first().sent < int64(linkWait+linkLate+linkLate/4)-clockMargin {
 				bounds["reused"].low++ // soon enough to be told from a trace that is merely new
 			}

@@ -132,6 +132,8 @@ const (
 func (t *plannedTrace) decided(by *shipment) timing {
 	first := t.first()
 	switch {
+	case by.sent < first.acked-int64(linkLate)+clockMargin:
+		return perhaps // too early to count, perhaps
 	case by.acked < first.sent+int64(linkWait)-clockMargin:
 		return inTime
 	case by.sent > first.acked+int64(linkWait)+clockMargin:
@@ -274,7 +276,7 @@ func (j *judgement) share(name string, s *shelved) {
 	for _, late := range []bool{false, true} {
 		n, kept := 0, 0
 		for _, t := range j.plan.traces {
-			if verdict, any := t.kept(); verdict == tooLate && any == late && len(t.spans) > 0 {
+			if verdict, any := t.kept(); verdict == tooLate && any == late && len(t.spans) > 0 && t.life == 0 {
 				n++
 				kept += min(1, s.has(t))
 			}
