@@ -47,5 +47,6 @@ refused, and what was in use stays. SIGTERM and SIGINT stop intake, flush, sync 
 		},
 	}
 	flags.Register(cmd, "/etc/braid/agent.yaml")
+	cmd.AddCommand(newPrepareCommand())
 	return cmd
 }
