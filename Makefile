@@ -13,7 +13,7 @@ FUZZTIME ?= 20s
 RACE_PACKAGES := ./telemetry/... ./disk/... ./config/... ./listen/... ./wire/... ./pipeline/... ./logs/... ./receivers/... \
   ./exporters/otlp ./exporters/post ./exporters/remotewrite ./exporters/elasticsearch/ecs ./correlate/... ./traces/... ./kube ./query ./cmd/internal/...
 
-.PHONY: help demo build test check fuzz mutants fmt generate services-up services-down cross lint clean
+.PHONY: help demo build test deploy-test image-test check fuzz mutants fmt generate services-up services-down cross lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
@@ -38,18 +38,26 @@ test: build ## every test, against the real servers
 	$(MAKE) --no-print-directory services-up; \
 	BRAID_TEST_ELASTICSEARCH_URL=http://127.0.0.1:$(ES_PORT) BRAID_TEST_PROMETHEUS_URL=http://127.0.0.1:$(PROM_PORT) \
 	$(GO) test -timeout 20m ./...
+	@$(MAKE) --no-print-directory deploy-test
+
+deploy-test: build ## chart, manifests, Compose and units, against other people's schemas (part of test)
+	cd deploy && BRAID_BIN=$(CURDIR)/bin/braid $(GO) test -count=1 ./...
+
+image-test: ## the images' programs, built as the Dockerfiles say, as their users on a read-only tree (Linux, root)
+	cd deploy && $(GO) test -count=1 -tags image -run TestImages .
 
 lint: ## gofmt, vet and golangci-lint
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [[ -z $$unformatted ]] || { echo "not formatted: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
+	cd deploy && $(GO) vet -tags image ./... && $(GO) tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run --build-tags image ./...
 
 cross: ## the platforms that are promised still build
 	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/braid-agent
 	GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/braid
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/braid
 
-check: lint cross test ## everything that CI runs, and more: lint, cross-builds, the race detector
+check: lint cross test image-test ## everything that CI runs, and more: lint, cross-builds, the race detector
 	$(GO) test -race -timeout 20m $(RACE_PACKAGES)
 
 fuzz: ## every fuzz target for FUZZTIME (20s) each
@@ -65,8 +73,9 @@ mutants: ## apply each seeded fault of testbed/mutants in turn: some test must f
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
 
-generate: ## regenerate what is generated: the dashboards
+generate: ## regenerate what is generated: dashboards, the chart's copies of them, manifests
 	$(GO) generate ./...
+	cd deploy && $(GO) run ./cmd/generate
 
 clean: services-down ## stop what runs and remove what was built
 	rm -rf bin $(RUN) testbed/*/.dist

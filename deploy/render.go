@@ -106,11 +106,11 @@ func Generate(dir, root string) error {
 	return nil
 }
 
-// Copies pairs every file of the room dashboards with its copy in the chart: dashboards/*.json and dashboards/alerts/*.yaml.
+// Copies pairs every file of the room dashboards that the chart brings along with its copy: grafana/*.json and alerts.yaml.
 // Helm packs only what lies below the chart.
 func Copies(dashboards, files string) (map[string]string, error) {
 	copies := map[string]string{}
-	for pattern, into := range map[string]string{"*.json": "dashboards", "alerts/*.yaml": "alerts"} {
+	for pattern, into := range map[string]string{"grafana/*.json": "dashboards", "alerts.yaml": "alerts"} {
 		found, err := filepath.Glob(filepath.Join(dashboards, pattern))
 		if err != nil {
 			return nil, err
