@@ -113,3 +113,44 @@ func TestTheChartLints(t *testing.T) {
 		}
 	})
 }
+
+// Dashboards are large, so no set's manifest has them.
+func TestDashboardsAreConfigMapsForGrafanasSidecar(t *testing.T) {
+	const values = "dashboards: {enabled: true, namespace: monitoring, annotations: {grafana_folder: braid}}"
+	text, err := Render(Chart, []byte(values), Versions[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, err := KubernetesSchema(".", Versions[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Check(text); err != nil {
+		t.Error(err)
+	}
+	o, err := read(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	originals, err := filepath.Glob("../dashboards/grafana/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, original := range originals {
+		want, err := os.ReadFile(original)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Base(original)
+		got := o.configs["braid-dashboard-"+strings.TrimSuffix(name, ".json")][name]
+		if strings.TrimSpace(got) != strings.TrimSpace(string(want)) {
+			t.Errorf("the ConfigMap of %s has other text", name)
+		}
+		if len(got) > 900<<10 {
+			t.Errorf("%s has %d bytes; a ConfigMap takes one MiB", name, len(got))
+		}
+	}
+	if labelled := strings.Count(text, "grafana_dashboard: \"1\""); labelled != len(originals) {
+		t.Errorf("%d ConfigMaps have the sidecar's label, there are %d dashboards", labelled, len(originals))
+	}
+}

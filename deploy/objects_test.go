@@ -105,7 +105,7 @@ func (o *objects) add(text []byte) error {
 		var r rbacv1.ClusterRole
 		err = into(&r)
 		o.roles[r.Name] = r.Rules
-	case "PrometheusRule":
+	case "PrometheusRule", "Secret":
 	default:
 		err = fmt.Errorf("kind %s is new to this test", head.Kind)
 	}

@@ -37,7 +37,7 @@ func SetFile(dir, set string) string { return filepath.Join(dir, "helm/values", 
 func ManifestFile(dir, set string) string { return filepath.Join(dir, "manifests", set+".yaml") }
 
 // Render renders the chart as release braid in namespace braid with the values of text, for a Kubernetes version. It is
-// what "helm template braid helm/braid --namespace braid --values FILE" prints.
+// what "helm template braid helm/braid --namespace braid --values FILE" prints, without empty lines at objects' ends.
 func Render(chartDir string, text []byte, kubernetes string) (string, error) {
 	chart, err := loader.Load(chartDir)
 	if err != nil {
@@ -76,7 +76,7 @@ func Render(chartDir string, text []byte, kubernetes string) (string, error) {
 	}
 	var b strings.Builder
 	for _, m := range manifests {
-		fmt.Fprintf(&b, "---\n# Source: %s\n%s\n", m.Name, m.Content)
+		fmt.Fprintf(&b, "---\n# Source: %s\n%s\n", m.Name, strings.TrimSpace(m.Content))
 	}
 	return b.String(), nil
 }

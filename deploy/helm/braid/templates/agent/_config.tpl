@@ -18,8 +18,12 @@
 {{- $upstream := default dict (get $config "aggregator") -}}
 {{- if not (hasKey $upstream "url") -}}
 {{- if not .Values.aggregator.enabled -}}{{- fail "agent.config.aggregator.url is missing: with aggregator.enabled=false it says where agents send" -}}{{- end -}}
-{{- $_ := set $config "aggregator" (merge (dict "url" (include "braid.aggregator.url" .)) $upstream) -}}
+{{- $_ := set $upstream "url" (include "braid.aggregator.url" .) -}}
 {{- end -}}
+{{- if and .Values.agent.projectedToken.enabled (not (hasKey $upstream "bearer_token_file")) -}}
+{{- $_ := set $upstream "bearer_token_file" "/var/run/secrets/braid/token" -}}
+{{- end -}}
+{{- $_ := set $config "aggregator" $upstream -}}
 {{- with include "braid.agent.presets" . | fromYamlArray -}}
 {{- $_ := set $config "scrape_configs" (concat . (default list (get $config "scrape_configs"))) -}}
 {{- end -}}

@@ -30,8 +30,23 @@
 {{- end -}}
 {{- end -}}
 
+{{/* "true" if the configuration has the API server say who is who, or who may read what. */}}
+{{- define "braid.aggregator.reviews" -}}
+{{- $config := .Values.aggregator.config -}}
+{{- $web := default dict (get $config "web") -}}
+{{- $receivers := default dict (get $config "receivers") -}}
+{{- $asks := get (default dict (get $web "access")) "kubernetes" -}}
+{{- range list (get $web "listen") (get $receivers "http") (get $receivers "grpc") -}}
+{{- if kindIs "map" . -}}
+{{- $asks = or $asks (hasKey (default dict (get . "auth")) "kubernetes") -}}
+{{- end -}}
+{{- end -}}
+{{- if $asks -}}true{{- end -}}
+{{- end -}}
+
+{{/* Rules of the aggregator's ClusterRole: those of system:auth-delegator, where they are needed. */}}
 {{- define "braid.aggregator.rules" -}}
-{{- if .Values.aggregator.rbac.accessReviews }}
+{{- if include "braid.aggregator.reviews" . }}
 - apiGroups: [authentication.k8s.io]
   resources: [tokenreviews]
   verbs: [create]
