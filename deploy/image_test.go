@@ -207,5 +207,5 @@ func TestImagesRunWithoutRootOnAReadOnlyTree(t *testing.T) {
 	if err != nil || !strings.Contains(line, "read by uid 65534, gid 0") {
 		t.Errorf("%q came out (%v)", line, err)
 	}
-	go io.Copy(io.Discard, lines)
+	go func() { _, _ = io.Copy(io.Discard, lines) }()
 }

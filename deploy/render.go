@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -61,7 +62,7 @@ func Render(chartDir string, text []byte, kubernetes string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	files, err := engine.Engine{Strict: true}.Render(chart, top)
+	files, err := engine.Engine{Strict: true}.RenderWithContext(context.Background(), chart, top)
 	if err != nil {
 		return "", err
 	}
