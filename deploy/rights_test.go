@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
+	"sigs.k8s.io/yaml"
 )
 
 // refusals are what Kubernetes' own Pod Security admission has against a pod at level restricted.
@@ -108,10 +110,16 @@ func TestAgentsReadLogsAsGroupRootWithoutBeingRoot(t *testing.T) {
 
 // rights is every set's whole right in the cluster, by role.
 var rights = map[string]map[string]string{
-	"minimal":  {},
-	"sidecar":  {},
-	"default":  {"braid-agent": `[{"verbs":["get"],"apiGroups":[""],"resources":["nodes/metrics"]}]`},
-	"hardened": {"braid-agent": `[{"verbs":["get"],"apiGroups":[""],"resources":["nodes/metrics"]}]`},
+	"minimal": {},
+	"sidecar": {},
+	"default": {"braid-agent": `[{"verbs":["get"],"apiGroups":[""],"resources":["nodes/metrics"]}]`},
+	"hardened": {
+		"braid-agent": `[{"verbs":["get"],"apiGroups":[""],"resources":["nodes/metrics"]}]`,
+		"braid-aggregator": `[{"verbs":["create"],"apiGroups":["authentication.k8s.io"],"resources":["tokenreviews"]},` +
+			`{"verbs":["create"],"apiGroups":["authorization.k8s.io"],"resources":["subjectaccessreviews"]}]`,
+		"braid-metrics-reader": `[{"verbs":["get"],"nonResourceURLs":["/api/v1/query"]}]`,
+		"braid-monitoring":     `[{"verbs":["get"],"nonResourceURLs":["/metrics","/metrics/spans"]}]`,
+	},
 	"several-outputs": {"braid-agent": `[{"verbs":["get"],"apiGroups":[""],"resources":["nodes/metrics"]},` +
 		`{"verbs":["get","list","watch"],"apiGroups":[""],"resources":["nodes","pods"]}]`},
 }
@@ -156,6 +164,30 @@ func TestTheAggregatorMayAskForReviewsWhereItsConfigurationDoes(t *testing.T) {
 		}
 		if may := len(o.roles["braid-aggregator"]) > 0; may != asks {
 			t.Errorf("%s: the aggregator may ask: %t", values, may)
+		}
+	}
+}
+
+// What the hardened set says in the clear, or lets in without a word, is nothing.
+func TestHardenedListenersHaveTLSAndAuthentication(t *testing.T) {
+	o := readSet(t, "hardened")
+	for name, text := range map[string]string{"agent": o.configs["braid-agent"]["agent.yaml"], "aggregator": o.configs["braid-aggregator"]["aggregator.yaml"]} {
+		var config struct {
+			Receivers, Web map[string]any
+			Aggregator     struct{ URL string }
+		}
+		if err := yaml.Unmarshal([]byte(text), &config); err != nil {
+			t.Fatal(err)
+		}
+		listeners := slices.Collect(maps.Values(config.Receivers))
+		for _, l := range append(listeners, config.Web["listen"]) {
+			l, ok := l.(map[string]any)
+			if !ok || l["insecure"] != false || l["tls"] == nil || l["auth"] == nil {
+				t.Errorf("%s has the listener %v", name, l)
+			}
+		}
+		if url := config.Aggregator.URL; name == "agent" && url != "https://braid-aggregator.braid.svc:4318" {
+			t.Errorf("agents send to %s", url)
 		}
 	}
 }
