@@ -49,6 +49,7 @@ func TestValuesThatDoNotExistAreRefused(t *testing.T) {
 		{"too little time to stop", "agent: {terminationGracePeriodSeconds: 5}", "terminationGracePeriodSeconds"},
 		{"agents that send nowhere", "aggregator: {enabled: false}", "agent.config.aggregator.url is missing"},
 		{"no receiver for the agents", "aggregator: {config: {receivers: {http: null}}}", "aggregator.config.receivers.http is missing"},
+		{"reloads behind authentication", "configReloader: {enabled: true}\nagent: {config: {web: {listen: {auth: {bearer_token_file: /t}}}}}", "it has no token"},
 		{"two data directories", "agent: {config: {data_dir: /data}}", "agent.dataDir.path"},
 	} {
 		t.Run(broken.name, func(t *testing.T) {

@@ -58,19 +58,20 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- if and (kindIs "map" .) (get (default dict .) "tls") -}}https{{- else -}}http{{- end -}}
 {{- end -}}
 
-{{/* A listener of a configuration: (list config "receivers" "http"), as JSON; null if there is none. */}}
-{{- define "braid.listener" -}}
-{{- $section := default dict (get (index . 0) (index . 1)) -}}
-{{- get $section (index . 2) | toJson -}}
+{{/* "true" if a listener lets only those in who show who they are. */}}
+{{- define "braid.authenticates" -}}
+{{- if kindIs "map" . -}}
+{{- if or (get . "auth") (get (default dict (get . "tls")) "client_ca_file") -}}true{{- end -}}
+{{- end -}}
 {{- end -}}
 
-{{/* Ports of a component by name, from its configuration, as JSON: {name: {port, scheme}} */}}
+{{/* Ports of a component by name, from its configuration, as JSON: {name: {port, scheme, authenticates}} */}}
 {{- define "braid.ports" -}}
 {{- $ports := dict -}}
 {{- range $name, $path := dict "otlp-http" (list "receivers" "http") "otlp-grpc" (list "receivers" "grpc") "http-web" (list "web" "listen") -}}
 {{- $listener := get (default dict (get $ (index $path 0))) (index $path 1) -}}
 {{- with include "braid.port" $listener -}}
-{{- $_ := set $ports $name (dict "port" (atoi .) "scheme" (include "braid.scheme" $listener)) -}}
+{{- $_ := set $ports $name (dict "port" (atoi .) "scheme" (include "braid.scheme" $listener) "authenticates" (eq "true" (include "braid.authenticates" $listener))) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $ports -}}
@@ -130,4 +131,28 @@ httpGet:
 - ports:
     - {port: 53, protocol: UDP}
     - {port: 53, protocol: TCP}
+{{- end -}}
+
+{{/* The container that has a changed configuration read again: (list root ports) */}}
+{{- define "braid.reloader" -}}
+{{- $root := index . 0 -}}
+{{- $web := get (index . 1) "http-web" -}}
+{{- if not $web }}{{- fail "configReloader.enabled: web.listen is missing, which reloads are asked of" }}{{- end -}}
+{{- if $web.authenticates }}{{- fail "configReloader.enabled: it has no token for the authentication of web.listen" }}{{- end -}}
+{{- with $root.Values.configReloader }}
+- name: config-reloader
+  image: {{ include "braid.image" (list .image .image "") }}
+  imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+  args:
+    - --watched-dir=/etc/braid
+    - --reload-url={{ $web.scheme }}://127.0.0.1:{{ $web.port }}/-/reload
+  resources:
+    {{- toYaml .resources | nindent 4 }}
+  securityContext:
+    {{- toYaml .securityContext | nindent 4 }}
+  volumeMounts:
+    - name: config
+      mountPath: /etc/braid
+      readOnly: true
+{{- end }}
 {{- end -}}
