@@ -36,7 +36,8 @@ type Agent struct {
 
 // Upstream says where the agent sends everything.
 type Upstream struct {
-	URL string `yaml:"url"` // the base of /v1/logs, /v1/traces and /api/v1/write
+	URL         string `yaml:"url"`         // the base of /v1/logs, /v1/traces and /api/v1/write
+	Compression string `yaml:"compression"` // of logs: zstd (default), gzip or none
 }
 
 // RemoteWrite is the remote-write 2.0 configuration towards the aggregator.
@@ -120,6 +121,13 @@ func (c *Agent) check(root *yaml.Node, p *Problems) {
 		p.add(root.Line, "data_dir is missing: where the agent keeps its positions and its queue")
 	}
 	checkURL(c.Aggregator.URL, lineOf(root, "aggregator", "url"), "aggregator.url", p)
+	switch c.Aggregator.Compression {
+	case "":
+		c.Aggregator.Compression = "zstd"
+	case "zstd", "gzip", "none":
+	default:
+		p.add(lineOf(root, "aggregator", "compression"), "aggregator.compression %q is unknown: zstd, gzip or none", c.Aggregator.Compression)
+	}
 	for i := range c.Logs {
 		at := lineOf(root, "logs", fmt.Sprint(i))
 		if c.Logs[i].Path == "" {

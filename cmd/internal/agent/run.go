@@ -69,6 +69,9 @@ type upstream struct {
 	samples *remotewrite.Exporter
 }
 
+// compressions by their names in the configuration.
+var compressions = map[string]telemetry.Compression{"zstd": telemetry.Zstd, "gzip": telemetry.Gzip, "none": telemetry.Identity}
+
 func openUpstream(u config.Upstream, registry prometheus.Registerer) (upstream, error) {
 	rw, err := u.RemoteWrite()
 	if err != nil {
@@ -79,7 +82,7 @@ func openUpstream(u config.Upstream, registry prometheus.Registerer) (upstream, 
 		return upstream{}, err
 	}
 	records, err := otlp.New(otlp.Options{
-		URL: strings.TrimSuffix(u.URL, "/"), Compression: telemetry.Zstd, Registerer: registry,
+		URL: strings.TrimSuffix(u.URL, "/"), Compression: compressions[u.Compression], Registerer: registry,
 	})
 	if err != nil {
 		return upstream{}, err
