@@ -35,21 +35,12 @@ type work struct {
 type bench struct {
 	options
 	dir string
-	log string // what the system under way says
+	// Addresses of the sink and of the systems' listeners.
+	sink, receive, web string
 }
 
 // stall is how long a sink may wait for the next record before the run has failed.
 const stall = 90 * time.Second
-
-func (b *bench) address(offset int) string { return fmt.Sprintf("127.0.0.1:%d", b.port+offset) }
-
-// The ports, from the first on; those from portTargets on are the targets'.
-const (
-	portSink = iota
-	portReceive
-	portWeb
-	portTargets = 10
-)
 
 // all runs every system on every work, runs times: A B C, A B C, …
 func (b *bench) all(ctx context.Context, works []work) ([]report.Result, error) {
@@ -96,13 +87,13 @@ func (b *bench) start(ctx context.Context, w *work, s system, v configs.Values, 
 			r.close()
 		}
 	}()
-	if r.sink, err = sink.Listen(b.address(portSink), take); err != nil {
+	if r.sink, err = sink.Listen(b.sink, take); err != nil {
 		return r, err
 	}
 	if r.dir, err = os.MkdirTemp(b.dir, s.name+"-"); err != nil {
 		return r, err
 	}
-	v.Dir, v.Sink, v.Codec, v.Web = r.dir, r.sink.URL(), w.codec, b.address(portWeb)
+	v.Dir, v.Sink, v.Codec, v.Web = r.dir, r.sink.URL(), w.codec, b.web
 	r.values = v
 	file := ""
 	if s.config != "" {

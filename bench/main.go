@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/braidhq/braid/bench/input"
 	"github.com/braidhq/braid/bench/report"
 )
 
@@ -52,7 +53,7 @@ func parse(args []string) (o options, benches []string, err error) {
 	f.StringVar(&o.braid, "bin", "bin", "directory of braid and braid-agent")
 	f.StringVar(&o.peers, "peers", "bench/peers/.build", "directory of the peers")
 	f.StringVar(&o.results, "results", "bench/results", "directory of the results")
-	f.IntVar(&o.port, "port", 19300, "first port on 127.0.0.1; targets are scraped from the tenth port after it on")
+	f.IntVar(&o.port, "port", 19300, "first port on 127.0.0.1; those in use are passed over")
 	f.IntVar(&o.profile, "profile", 0, "take a CPU profile of this many seconds from the start of every run, into the results")
 	size := f.String("size", "256MiB", "logs: size of the log files, in MiB")
 	f.DurationVar(&o.pace, "pace", 30*time.Second, "logs: how long lines are written at a steady rate; 0 leaves that work out")
@@ -94,6 +95,9 @@ func run(ctx context.Context, args []string) error {
 	defer os.RemoveAll(dir)
 	for _, name := range benches {
 		b := &bench{options: o, dir: dir}
+		if err := b.chooseAddresses(); err != nil {
+			return err
+		}
 		works, err := b.works(name)
 		if err != nil {
 			return err
@@ -109,6 +113,19 @@ func run(ctx context.Context, args []string) error {
 		if err := report.Save(filepath.Join(o.results, name+".json"), rows); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// chooseAddresses takes ports that are free. They lie below those that the kernel gives to outgoing connections.
+func (b *bench) chooseAddresses() error {
+	for _, address := range []*string{&b.sink, &b.receive, &b.web} {
+		ln, err := input.Listen(b.port)
+		if err != nil {
+			return err
+		}
+		defer ln.Close() // after the last one is open: all are different
+		*address = ln.Addr().String()
 	}
 	return nil
 }

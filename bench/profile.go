@@ -13,7 +13,7 @@ import (
 // fetchProfile takes a CPU profile from the system that has just been started, and saves it in file.
 func (b *bench) fetchProfile(ctx context.Context, file string) <-chan error {
 	done := make(chan error, 1)
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", b.address(portWeb), b.profile)
+	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", b.web, b.profile)
 	go func() { done <- b.saveProfile(ctx, url, file) }()
 	return done
 }

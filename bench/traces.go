@@ -27,7 +27,7 @@ func (r *attempt) post(ctx context.Context, spans *input.Spans) error {
 // red is the work from pushed spans to remote-written span metrics (braid: and the service graph).
 func (b *bench) red(ctx context.Context, w *work, s system) (report.Result, error) {
 	var got sink.Calls
-	r, err := b.start(ctx, w, s, configs.Values{Receive: b.address(portReceive)}, sink.Take{Samples: got.Take})
+	r, err := b.start(ctx, w, s, configs.Values{Receive: b.receive}, sink.Take{Samples: got.Take})
 	if err != nil {
 		return report.Result{}, err
 	}
@@ -51,7 +51,7 @@ const quiet = 15 * time.Second
 // tail is the work from pushed spans to those of the traces that are kept.
 func (b *bench) tail(ctx context.Context, w *work, s system) (report.Result, error) {
 	var got sink.Traces
-	r, err := b.start(ctx, w, s, configs.Values{Receive: b.address(portReceive)}, sink.Take{Spans: got.Take})
+	r, err := b.start(ctx, w, s, configs.Values{Receive: b.receive}, sink.Take{Spans: got.Take})
 	if err != nil {
 		return report.Result{}, err
 	}

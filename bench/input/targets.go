@@ -25,7 +25,20 @@ type Targets struct {
 	truth     tally.Truth
 }
 
-// ServeTargets opens n targets of about series series each, from port on.
+// Listen listens on the first free port of 127.0.0.1 from port on.
+func Listen(port int) (net.Listener, error) {
+	const most = 500
+	var err error
+	for p := port; p < port+most; p++ {
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p)); err == nil {
+			return ln, nil
+		}
+	}
+	return nil, fmt.Errorf("no port of %d to %d is free: %w", port, port+most-1, err)
+}
+
+// ServeTargets opens n targets of about series series each, on free ports from port on.
 func ServeTargets(port, n, series int) (*Targets, error) {
 	t := &Targets{}
 	t.gzips.New = func() any {
@@ -33,8 +46,7 @@ func ServeTargets(port, n, series int) (*Targets, error) {
 		return z
 	}
 	for i := range n {
-		address := fmt.Sprintf("127.0.0.1:%d", port+i)
-		ln, err := net.Listen("tcp", address)
+		ln, err := Listen(port)
 		if err != nil {
 			t.Close()
 			return nil, fmt.Errorf("cannot open a target: %w", err)
