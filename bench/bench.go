@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/braidhq/braid/bench/configs"
+	"github.com/braidhq/braid/bench/input"
 	"github.com/braidhq/braid/bench/process"
 	"github.com/braidhq/braid/bench/report"
 	"github.com/braidhq/braid/bench/sink"
@@ -35,8 +36,6 @@ type work struct {
 type bench struct {
 	options
 	dir string
-	// Addresses of the sink and of the systems' listeners.
-	sink, receive, web string
 }
 
 // stall is how long a sink may wait for the next record before the run has failed.
@@ -79,7 +78,7 @@ type attempt struct {
 	profile <-chan error
 }
 
-// start opens the sink and starts the system, which must take connections at receive (if that is not "") in time.
+// start opens the sink and starts the system.
 func (b *bench) start(ctx context.Context, w *work, s system, v configs.Values, take sink.Take) (r *attempt, err error) {
 	r = &attempt{b: b}
 	defer func() {
@@ -87,13 +86,18 @@ func (b *bench) start(ctx context.Context, w *work, s system, v configs.Values, 
 			r.close()
 		}
 	}()
-	if r.sink, err = sink.Listen(b.sink, take); err != nil {
+	if err = b.addresses(&v.Web, &v.Receive); err != nil {
 		return r, err
 	}
+	ln, err := input.Listen(b.port)
+	if err != nil {
+		return r, err
+	}
+	r.sink = sink.Serve(ln, take)
 	if r.dir, err = os.MkdirTemp(b.dir, s.name+"-"); err != nil {
 		return r, err
 	}
-	v.Dir, v.Sink, v.Codec, v.Web = r.dir, r.sink.URL(), w.codec, b.web
+	v.Dir, v.Sink, v.Codec = r.dir, r.sink.URL(), w.codec
 	r.values = v
 	file := ""
 	if s.config != "" {
@@ -104,15 +108,23 @@ func (b *bench) start(ctx context.Context, w *work, s system, v configs.Values, 
 	if r.process, err = process.Start(s.name, filepath.Join(r.dir, "log"), s.argv(b, file, v)); err != nil {
 		return r, err
 	}
-	if v.Receive != "" {
-		if err = r.listens(ctx, v.Receive); err != nil {
-			return r, err
-		}
-	}
 	if b.profile > 0 && s.config != "" {
-		r.profile = b.fetchProfile(ctx, filepath.Join(b.results, w.name+"-"+w.codec+"-"+s.name+".pprof"))
+		r.profile = b.fetchProfile(ctx, v.Web, filepath.Join(b.results, w.name+"-"+w.codec+"-"+s.name+".pprof"))
 	}
 	return r, nil
+}
+
+// addresses gives each of to a port that is free now and lies below those that the kernel gives to outgoing connections.
+func (b *bench) addresses(to ...*string) error {
+	for _, address := range to {
+		ln, err := input.Listen(b.port)
+		if err != nil {
+			return err
+		}
+		defer ln.Close() // after the last one is open: all are different
+		*address = ln.Addr().String()
+	}
+	return nil
 }
 
 // listens waits until somebody takes connections at address.

@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/braidhq/braid/bench/input"
 	"github.com/braidhq/braid/bench/report"
 )
 
@@ -95,9 +94,6 @@ func run(ctx context.Context, args []string) error {
 	defer os.RemoveAll(dir)
 	for _, name := range benches {
 		b := &bench{options: o, dir: dir}
-		if err := b.chooseAddresses(); err != nil {
-			return err
-		}
 		works, err := b.works(name)
 		if err != nil {
 			return err
@@ -113,19 +109,6 @@ func run(ctx context.Context, args []string) error {
 		if err := report.Save(filepath.Join(o.results, name+".json"), rows); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// chooseAddresses takes ports that are free. They lie below those that the kernel gives to outgoing connections.
-func (b *bench) chooseAddresses() error {
-	for _, address := range []*string{&b.sink, &b.receive, &b.web} {
-		ln, err := input.Listen(b.port)
-		if err != nil {
-			return err
-		}
-		defer ln.Close() // after the last one is open: all are different
-		*address = ln.Addr().String()
 	}
 	return nil
 }

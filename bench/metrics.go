@@ -14,7 +14,7 @@ import (
 // scrape is the work from targets to remote-write. When the time is over the targets answer 503, and what was scraped until
 // then must arrive.
 func (b *bench) scrape(ctx context.Context, w *work, s system) (report.Result, error) {
-	targets, err := input.ServeTargets(b.port+20, b.targets, b.series)
+	targets, err := input.ServeTargets(b.port, b.targets, b.series)
 	if err != nil {
 		return report.Result{}, err
 	}

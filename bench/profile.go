@@ -11,9 +11,9 @@ import (
 )
 
 // fetchProfile takes a CPU profile from the system that has just been started, and saves it in file.
-func (b *bench) fetchProfile(ctx context.Context, file string) <-chan error {
+func (b *bench) fetchProfile(ctx context.Context, web, file string) <-chan error {
 	done := make(chan error, 1)
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", b.web, b.profile)
+	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", web, b.profile)
 	go func() { done <- b.saveProfile(ctx, url, file) }()
 	return done
 }

@@ -14,6 +14,9 @@ import (
 
 // post sends the spans to the system.
 func (r *attempt) post(ctx context.Context, spans *input.Spans) error {
+	if err := r.listens(ctx, r.values.Receive); err != nil {
+		return err
+	}
 	refused, err := spans.Post(ctx, "http://"+r.values.Receive+"/v1/traces", r.b.spans)
 	if err != nil {
 		return err
@@ -27,7 +30,7 @@ func (r *attempt) post(ctx context.Context, spans *input.Spans) error {
 // red is the work from pushed spans to remote-written span metrics (braid: and the service graph).
 func (b *bench) red(ctx context.Context, w *work, s system) (report.Result, error) {
 	var got sink.Calls
-	r, err := b.start(ctx, w, s, configs.Values{Receive: b.receive}, sink.Take{Samples: got.Take})
+	r, err := b.start(ctx, w, s, configs.Values{}, sink.Take{Samples: got.Take})
 	if err != nil {
 		return report.Result{}, err
 	}
@@ -51,7 +54,7 @@ const quiet = 15 * time.Second
 // tail is the work from pushed spans to those of the traces that are kept.
 func (b *bench) tail(ctx context.Context, w *work, s system) (report.Result, error) {
 	var got sink.Traces
-	r, err := b.start(ctx, w, s, configs.Values{Receive: b.receive}, sink.Take{Spans: got.Take})
+	r, err := b.start(ctx, w, s, configs.Values{}, sink.Take{Spans: got.Take})
 	if err != nil {
 		return report.Result{}, err
 	}

@@ -48,17 +48,13 @@ type decoders struct {
 	samples *remotewrite.Decoder
 }
 
-// Listen opens a sink on address.
-func Listen(address string, take Take) (*Server, error) {
-	ln, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the sink: %w", err)
-	}
+// Serve starts a sink on ln, which is the sink's from then on.
+func Serve(ln net.Listener, take Take) *Server {
 	s := &Server{Take: take, address: ln.Addr().String()}
 	s.decoders.New = func() any { return &decoders{otlp: otlp.NewDecoder(), samples: remotewrite.NewDecoder()} }
 	s.server = &http.Server{Handler: s}
 	go func() { _ = s.server.Serve(ln) }()
-	return s, nil
+	return s
 }
 
 // URL is the sink's base URL.
