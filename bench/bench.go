@@ -86,14 +86,14 @@ func (b *bench) start(ctx context.Context, w *work, s system, v configs.Values, 
 			r.close()
 		}
 	}()
-	if err = b.addresses(&v.Web, &v.Receive); err != nil {
-		return r, err
-	}
 	ln, err := input.Listen(b.port)
 	if err != nil {
 		return r, err
 	}
 	r.sink = sink.Serve(ln, take)
+	if err = b.addresses(&v.Web, &v.Receive); err != nil {
+		return r, err
+	}
 	if r.dir, err = os.MkdirTemp(b.dir, s.name+"-"); err != nil {
 		return r, err
 	}
