@@ -2,6 +2,7 @@ package input
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -120,7 +121,7 @@ func scrape(t *testing.T, address, accept string) (truth tally.Truth) {
 	}
 	for {
 		entry, err := p.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return truth
 		}
 		if err != nil {

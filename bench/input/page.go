@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/braidhq/braid/bench/tally"
@@ -77,7 +78,7 @@ func newMetric(kind byte, base, instance string, f, i int) metric {
 		for j := 0; j < len(pairs); j += 2 {
 			text = append(text, fmt.Sprintf("%s=%q", pairs[j], pairs[j+1]))
 		}
-		identity := labels.FromStrings(append(pairs, labels.MetricName, name, "instance", instance)...)
+		identity := labels.FromStrings(append(pairs, model.MetricNameLabel, name, "instance", instance)...)
 		m.lines = append(m.lines, line{name + "{" + strings.Join(text, ",") + "} ", tally.Series(identity)})
 	}
 	switch kind {

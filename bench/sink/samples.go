@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 
@@ -21,7 +22,7 @@ type Samples struct{ tally.Tally }
 func (s *Samples) Take(samples []telemetry.Sample) {
 	for i := range samples {
 		x := &samples[i]
-		if !strings.HasPrefix(x.Series.Labels.Get(labels.MetricName), "app_") || value.IsStaleNaN(x.Value) {
+		if !strings.HasPrefix(x.Series.Labels.Get(model.MetricNameLabel), "app_") || value.IsStaleNaN(x.Value) {
 			continue
 		}
 		s.Add(tally.Sample(tally.Series(x.Series.Labels), x.UnixMilli, x.Value))
@@ -44,7 +45,7 @@ func (c *Calls) Take(samples []telemetry.Sample) {
 	for i := range samples {
 		x := &samples[i]
 		ls := x.Series.Labels
-		switch ls.Get(labels.MetricName) {
+		switch ls.Get(model.MetricNameLabel) {
 		case "traces_spanmetrics_calls_total", "traces_span_metrics_calls_total":
 			if value.IsStaleNaN(x.Value) {
 				continue

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/golang/snappy"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/prompb"
@@ -134,7 +135,7 @@ func remoteWrite(t *testing.T, base string, v2 bool, milli int64, series map[str
 	two := writev2.Request{}
 	symbols := writev2.NewSymbolTable()
 	for name, v := range series {
-		ls := labels.FromStrings(append([]string{labels.MetricName, name}, more...)...)
+		ls := labels.FromStrings(append([]string{model.MetricNameLabel, name}, more...)...)
 		one.Timeseries = append(one.Timeseries, prompb.TimeSeries{Labels: prompb.FromLabels(ls, nil), Samples: []prompb.Sample{{Timestamp: milli, Value: v}}})
 		two.Timeseries = append(two.Timeseries, writev2.TimeSeries{LabelsRefs: symbols.SymbolizeLabels(ls, nil), Samples: []writev2.Sample{{Timestamp: milli, Value: v}}})
 	}
@@ -160,7 +161,7 @@ func remoteWrite(t *testing.T, base string, v2 bool, milli int64, series map[str
 func TestSamples(t *testing.T) {
 	var want tally.Truth
 	for _, v := range []float64{1, 2.5} {
-		want.Add(tally.Sample(tally.Series(labels.FromStrings(labels.MetricName, "app_a", "instance", "i:1")), 0, v).Content)
+		want.Add(tally.Sample(tally.Series(labels.FromStrings(model.MetricNameLabel, "app_a", "instance", "i:1")), 0, v).Content)
 	}
 	for _, v2 := range []bool{false, true} {
 		var got sink.Samples
