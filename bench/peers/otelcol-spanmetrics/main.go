@@ -1,4 +1,4 @@
-// Command otelcol-spanmetrics is the OpenTelemetry Collector at the last version whose spanmetrics connector can be had from
+// Command otelcol-spanmetrics is the OpenTelemetry Collector at a version whose spanmetrics connector can be had from
 // the module proxy, with what the benchmark of span metrics uses. As in ../otelcol the list is written by hand.
 package main
 
