@@ -10,10 +10,13 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 ES_PORT  ?= 19200
 PROM_PORT ?= 19290
 FUZZTIME ?= 20s
+BENCH    ?= all
+RUNS     ?= 3
+SIZE     ?= 256MiB
 RACE_PACKAGES := ./telemetry/... ./disk/... ./config/... ./listen/... ./wire/... ./pipeline/... ./logs/... ./receivers/... \
   ./exporters/otlp ./exporters/post ./exporters/remotewrite ./exporters/elasticsearch/ecs ./correlate/... ./traces/... ./kube ./query ./cmd/internal/...
 
-.PHONY: help demo build test deploy-test image-test check fuzz mutants fmt generate services-up services-down cross lint clean
+.PHONY: help demo build test deploy-test image-test check bench fuzz mutants fmt generate services-up services-down cross lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1|/' | column -t -s '|'
@@ -60,6 +63,11 @@ cross: ## the platforms that are promised still build
 check: lint cross test image-test ## everything that CI runs, and more: lint, cross-builds, the race detector
 	$(GO) test -race -timeout 20m $(RACE_PACKAGES)
 
+bench: build ## braid beside its peers on the same input: BENCH=logs, metrics, traces or all; RUNS=3 SIZE=256MiB (docs/benchmarks.md)
+	@GO=$(GO) bench/peers/build.sh $(BENCH)
+	@$(GO) build -o bench/peers/.build/ ./bench ./bench/floor
+	@exec bench/peers/.build/bench -bench $(BENCH) -runs $(RUNS) -size $(SIZE) $(BENCHFLAGS)
+
 fuzz: ## every fuzz target for FUZZTIME (20s) each
 	@for package in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
 	  for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$package/*_test.go | sed 's/func //' | sort -u); do \
@@ -78,4 +86,4 @@ generate: ## regenerate what is generated: dashboards, the chart's copies of the
 	cd deploy && $(GO) run ./cmd/generate
 
 clean: services-down ## stop what runs and remove what was built
-	rm -rf bin $(RUN) testbed/*/.dist
+	rm -rf bin $(RUN) testbed/*/.dist bench/peers/.build bench/results

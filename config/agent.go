@@ -104,6 +104,13 @@ func (c *Agent) check(root *yaml.Node, p *Problems) {
 	c.Aggregator.check(root, p)
 	checkListeners(c.Receivers, c.Web, root, p)
 	c.checkAccess(root, p)
+	switch c.Aggregator.Compression {
+	case "":
+		c.Aggregator.Compression = "zstd"
+	case "zstd", "gzip", "none":
+	default:
+		p.add(lineOf(root, "aggregator", "compression"), "aggregator.compression %q is unknown: zstd, gzip or none", c.Aggregator.Compression)
+	}
 	for i := range c.Logs {
 		at := lineOf(root, "logs", fmt.Sprint(i))
 		if c.Logs[i].Path == "" {

@@ -51,6 +51,19 @@ func TestAgentReadsPrometheusSectionsAsPrometheusDoes(t *testing.T) {
 	}
 }
 
+func TestCompressionTowardsTheAggregator(t *testing.T) {
+	for given, want := range map[string]string{"": "zstd", ", compression: zstd": "zstd", ", compression: gzip": "gzip", ", compression: none": "none"} {
+		c, err := ParseAgent("agent.yaml", []byte(strings.Replace(goodAgent, `:4319"}`, `:4319"`+given+"}", 1)))
+		if err != nil || c.Aggregator.Compression != want {
+			t.Errorf("%q: %+v, %v", given, c, err)
+		}
+	}
+	_, err := ParseAgent("agent.yaml", []byte(strings.Replace(goodAgent, `:4319"}`, `:4319", compression: lz4}`, 1)))
+	if got := problems(t, err); len(got) != 1 || got[0].Line != 5 || !strings.Contains(got[0].Text, `"lz4" is unknown: zstd, gzip or none`) {
+		t.Errorf("problems = %v", got)
+	}
+}
+
 func TestEveryProblemIsReportedAtOnceWithItsLine(t *testing.T) {
 	_, err := ParseAgent("agent.yaml", []byte(`cluster: demo
 data_dir: /tmp/x

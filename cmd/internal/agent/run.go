@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	commonconfig "github.com/prometheus/common/config"
@@ -32,6 +33,7 @@ type agent struct {
 	registries *run.Registries
 	logger     *slog.Logger
 
+	intake     atomic.Pointer[telemetry.Appender] // of what is pushed
 	upstream   upstream
 	forwards   *run.Slot
 	tail       *run.Slot
@@ -71,13 +73,27 @@ func Run(ctx context.Context, cfg *config.Agent, load func() (*config.Agent, err
 	mux := run.NewMux(a.registries, state)
 	mux.Handle("POST "+run.ReloadPath, reloader)
 	listeners.ServeWeb(answering, mux)
-	listeners.ServeReceivers(intake, run.NewGuard(pipeline.Pack(queue, telemetry.Zstd), limit), cfg.Limits, registry)
+	listeners.ServeReceivers(intake, run.NewGuard(a, limit), cfg.Limits, registry)
 	intake.Go("reload", func(ctx context.Context) error { return reloader.Run(ctx, func() error { return a.reload(load) }) })
 	state.SetReady(true)
 	logger.Info("started", "version", version, "http", listeners.HTTPAddr(), "grpc", listeners.GRPCAddr(), "web", listeners.WebAddr(), "aggregator", cfg.Aggregator.URL)
 	err = group.Wait(ctx, run.StopWithin)
 	logger.Info("stopped", "err", err)
 	return err
+}
+
+// Append implements telemetry.Appender: what is pushed goes into the queue, compressed as the aggregator is to have it.
+func (a *agent) Append(ctx context.Context, frames []telemetry.Frame) error {
+	return (*a.intake.Load()).Append(ctx, frames)
+}
+
+// pack has what is pushed from now on compressed by the configuration in use.
+func (a *agent) pack() {
+	next := telemetry.Appender(a.queue)
+	if c := compressions[a.cfg.Aggregator.Compression]; c != telemetry.Identity {
+		next = pipeline.Pack(a.queue, c)
+	}
+	a.intake.Store(&next)
 }
 
 // readable reports why the names in dir cannot be read: what tails it would end with that.
@@ -93,6 +109,7 @@ func (a *agent) start() (err error) {
 	if a.upstream, err = openUpstream(a.cfg.Aggregator, a.registries); err != nil {
 		return err
 	}
+	a.pack()
 	if err := a.forward(); err != nil {
 		return err
 	}
@@ -141,12 +158,16 @@ func (a *agent) reload(load func() (*config.Agent, error)) error {
 		a.forwards.Empty()
 		a.registries.Remove(a.upstream.registry)
 		a.upstream = up
+		a.pack()
 		if err := a.forward(); err != nil {
 			return err
 		}
 	}
 	return a.startTail()
 }
+
+// compressions by their names in the configuration.
+var compressions = map[string]telemetry.Compression{"zstd": telemetry.Zstd, "gzip": telemetry.Gzip, "none": telemetry.Identity}
 
 // upstream is the aggregator, or any other backend that speaks OTLP and remote-write.
 type upstream struct {
@@ -173,7 +194,7 @@ func openUpstream(u config.Upstream, registries *run.Registries) (_ upstream, er
 		return upstream{}, err
 	}
 	options := otlp.Options{
-		URL: strings.TrimSuffix(u.URL, "/"), Compression: telemetry.Zstd, Registerer: registry, RetryUnauthorized: true,
+		URL: strings.TrimSuffix(u.URL, "/"), Compression: compressions[u.Compression], Registerer: registry, RetryUnauthorized: true,
 	}
 	if secured := u.HTTPClient(); secured != nil {
 		if options.Client, err = commonconfig.NewClientFromConfig(*secured, "braid_aggregator"); err != nil {
