@@ -42,7 +42,7 @@ func newReviewRig(t *testing.T) *reviewRig {
 	rig := &reviewRig{Server: kubetest.New(t)}
 	var err error
 	rig.Reviewer, err = NewReviewer(ReviewerOptions{
-		Kubeconfig: rig.Kubeconfig(), UserAgent: "braid/test", Registerer: prometheus.NewRegistry(), now: rig.clock.now,
+		Kubeconfig: rig.Kubeconfig(), UserAgent: "braid/test", Registerer: prometheus.NewRegistry(), now: rig.now,
 		Away: func(err error) {
 			rig.mu.Lock()
 			defer rig.mu.Unlock()
