@@ -101,6 +101,8 @@ warning: Listener web lets requests not in (unauthenticated): 1 a second.`},
 	{"Elasticsearch fails", "braid_elasticsearch_bulk_duration_seconds 0\nbraid_elasticsearch_bulks_total{exporter=\"es\",result=\"failed\"} 1 2\nbraid_elasticsearch_documents_total{exporter=\"es\",data_stream=\"logs-x\",result=\"refused\"} 3",
 		`problem: Exporter "es" does not get rid of anything: all 1 failed as bulk requests in the last 5s.
 warning: Elasticsearch has refused 3 documents for logs-x twice, and they are in the dead-letter data stream of exporter "es" (none in the last 5s).`},
+	{"Elasticsearch takes spans and no logs", lagging("12 17") + "braid_elasticsearch_bulks_total{exporter=\"es\",result=\"failed\"} 1\nbraid_elasticsearch_bulks_total{exporter=\"es\",result=\"answered\"} 1 5",
+		`warning: Exporter "es" takes no logs: 1,010 frames (2.0 KiB) wait, the oldest for 17s, and nothing was passed between the two readings.`},
 	{"remote-write fails", "braid_remote_storage_sent_batch_duration_seconds 0\nbraid_remote_storage_samples_retried_total{exporter=\"m\"} 0 5\nbraid_remote_storage_samples_total{exporter=\"m\"} 0 6",
 		`warning: Exporter "m" has failures: 5 and will be sent again in the last 5s, and 6 were taken.`},
 	{"lines that nobody takes", "braid_logs_records_read_total 150 350\nbraid_logs_records_total{outcome=\"sent\"} 100\nbraid_logs_records_total{outcome=\"rewound\"} 0 200\nbraid_exporters_otlp_requests_total{signal=\"logs\",code=\"429\"} 2",

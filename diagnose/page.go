@@ -74,7 +74,7 @@ func (s *Sample) key() string {
 type row struct {
 	metric string
 	labels map[string]string
-	before float64 // at the first reading, or else now
+	before float64 // at the first reading
 	now    float64
 	grown  float64 // of a counter; after a restart in between it is what has been counted since
 }
@@ -103,11 +103,8 @@ func (in *Input) rows(metric string) []row {
 	slices.SortFunc(samples, func(a, b Sample) int { return strings.Compare(a.key(), b.key()) })
 	rows := make([]row, 0, len(samples))
 	for _, s := range samples {
-		before, seen := first[s.key()]
+		before := first[s.key()] // 0 if it was not there
 		r := row{metric: metric, labels: s.Labels, before: before, now: s.Value, grown: s.Value - before}
-		if !seen {
-			r.before = s.Value
-		}
 		if r.grown < 0 {
 			r.grown = s.Value
 		}

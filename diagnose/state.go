@@ -132,7 +132,7 @@ const (
 func memory(in *Input) []Finding {
 	var found []Finding
 	limit, used := in.total(goLimit).now, in.total(goSys).now-in.total(goReleased).now
-	if limit > 0 && limit < 1<<60 && used/limit >= memoryWarning {
+	if limit > 0 && used/limit >= memoryWarning {
 		f := Finding{Severity: Warning, What: fmt.Sprintf("Memory is at %s of its limit (%s of %s); from 80 %% on senders are turned away.", percent(used/limit), size(used), size(limit)), Metric: goLimit,
 			Do: "Give it more memory, or lower limits.max_body_bytes and listeners' max_connections."}
 		if used/limit >= memoryBound {
