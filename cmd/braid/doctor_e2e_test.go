@@ -109,6 +109,12 @@ queue: {max_bytes: 1MiB}
 		t.Fatal(err)
 	}
 	resp.Body.Close()
+	pushRequest(t, "http://"+p.aggregatorHTTP, &writev2.Request{
+		Symbols: []string{"", "__name__", "up", "instance", "skewed:1"},
+		Timeseries: []writev2.TimeSeries{{LabelsRefs: []uint32{1, 2, 3, 4}, Samples: []writev2.Sample{
+			{Value: 1, Timestamp: time.Now().Add(time.Hour).UnixMilli()},
+		}}},
+	})
 	fillLane(t, "http://"+p.aggregatorHTTP)
 	stop, pushing := make(chan struct{}), make(chan struct{})
 	go func() { // what is refused between two readings
@@ -128,6 +134,7 @@ queue: {max_bytes: 1MiB}
 	}()
 	askUntil(t, map[string][]string{
 		"backpressure": {"The lane of samples is full, and senders are turned away (", `exporter "mimir" holds `},
+		"clock":        {"Samples of 1 target lie more than a minute in the future: the clocks of the nodes that scraped them are ahead (skewed:1)."},
 		"receivers":    {"Remote-write requests were answered 429 "},
 		"exporters":    {`Exporter "tempo" does not get rid of spans: `, `Exporter "mimir" does not get rid of samples: `, `Exporter "es" takes no logs: 1 frame (`},
 	}, "--server", aggregatorURL)
