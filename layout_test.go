@@ -31,7 +31,7 @@ var leafImports = map[string][]string{
 
 // rooms import leaves and never each other.
 var rooms = []string{
-	"logs", "scrape", "receivers", "pipeline", "traces", "correlate", "exporters", "store", "query", "kube", "demo",
+	"logs", "scrape", "receivers", "pipeline", "traces", "correlate", "exporters", "store", "query", "kube", "diagnose", "demo",
 }
 
 // homes names, for third-party packages by path prefix, the only places whose product code may import them directly.

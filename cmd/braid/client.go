@@ -23,8 +23,8 @@ type aggregatorClient struct {
 	warnings    *warnings
 }
 
-// get returns the body of a successful answer.
-func (c aggregatorClient) get(ctx context.Context, path string, params url.Values) (io.ReadCloser, error) {
+// ask returns whatever is answered.
+func (c aggregatorClient) ask(ctx context.Context, path string, params url.Values) (*http.Response, error) {
 	target := c.base + path
 	if len(params) > 0 {
 		target += "?" + params.Encode()
@@ -43,6 +43,15 @@ func (c aggregatorClient) get(ctx context.Context, path string, params url.Value
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("cannot reach the aggregator at %s: %w (--server or $BRAID_SERVER says where it is)", c.base, cause(err))
+	}
+	return resp, nil
+}
+
+// get returns the body of a successful answer.
+func (c aggregatorClient) get(ctx context.Context, path string, params url.Values) (io.ReadCloser, error) {
+	resp, err := c.ask(ctx, path, params)
+	if err != nil {
+		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()

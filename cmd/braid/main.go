@@ -25,6 +25,7 @@ func newRootCommand() *cobra.Command {
   braid logs -f -n shop            stream lines, as kubectl logs does
   braid trace ID                   a trace's waterfall with its log lines in place
   braid top services               requests, errors and durations of every service, live
+  braid doctor                     what is wrong, and what to do
   braid agent, braid aggregator    the pipeline itself`,
 		Version:       version,
 		SilenceErrors: false,
@@ -36,6 +37,7 @@ func newRootCommand() *cobra.Command {
 		newLogsCommand(),
 		newTraceCommand(),
 		newTopCommand(),
+		newDoctorCommand(),
 		newCheckCommand(),
 		newVersionCommand(),
 	)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,11 +28,13 @@ const topServicesExample = `  # What goes on, live
   # For a script: rates and shares as numbers, durations in seconds
   braid top services -o json | jq '.services[] | select(.error_ratio > 0.01)'`
 
+// topOptions are the flags of all kinds of braid top; each kind registers those that it has.
 type topOptions struct {
 	connection
-	output, color, sort, kind string
-	window, interval          time.Duration
-	once                      bool
+	output, color, sort, kind, namespace string
+	window, interval                     time.Duration
+	limit                                int
+	once                                 bool
 
 	// In tests: whether the output is a terminal, and how the time between two tables passes.
 	live  func(io.Writer) bool
@@ -39,74 +42,119 @@ type topOptions struct {
 	now   func() time.Time
 }
 
+// A topView is one table.
+type topView interface {
+	text(p palette) []byte
+	json() ([]byte, error)
+}
+
+// A topKind is one of the tables that braid top prints.
+type topKind struct {
+	name, short, long, example string
+	columns                    []string // that --sort takes, the first is the default; none: no --sort
+	check                      func() error
+	read                       func(context.Context, aggregatorClient) (topView, error)
+}
+
 func newTopCommand() *cobra.Command {
 	top := &cobra.Command{
 		Use:               "top",
-		Short:             "Print what the services do",
+		Short:             "Print what the services do, which containers write most, which metrics have most series",
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	top.AddCommand(newTopServicesCommand(&topOptions{live: isTerminal, pause: pauseFor, now: time.Now}))
+	for _, newCommand := range []func(*topOptions) *cobra.Command{newTopServicesCommand, newTopContainersCommand, newTopMetricsCommand} {
+		top.AddCommand(newCommand(&topOptions{live: isTerminal, pause: pauseFor, now: time.Now}))
+	}
 	return top
 }
 
-func newTopServicesCommand(o *topOptions) *cobra.Command {
+// command returns the command of a kind, with the flags that all kinds have.
+func (o *topOptions) command(k topKind) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:                   "services",
-		Short:                 "Print each service's rate, errors and durations, live on a terminal",
-		Long:                  topServicesLong,
-		Example:               topServicesExample,
+		Use:                   k.name,
+		Short:                 k.short,
+		Long:                  k.long,
+		Example:               k.example,
 		DisableFlagsInUseLine: true,
 		SilenceErrors:         true,
 		SilenceUsage:          true,
 		ValidArgsFunction:     cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runVerb(cmd, func() error { return o.run(cmd, args) })
+			return runVerb(cmd, func() error { return o.run(cmd, k, args) })
 		},
 	}
 	f := cmd.Flags()
 	o.register(cmd)
 	f.StringVarP(&o.output, "output", "o", "text", "text: a table; json: one object")
 	f.StringVar(&o.color, "color", "auto", "auto (on a terminal), always or never")
-	f.StringVar(&o.sort, "sort", "rate", "service, or one of rate, errors, p50, p95, p99: the highest first")
-	f.StringVar(&o.kind, "kind", "server", "server: spans in which a service was asked; all: every span")
-	f.DurationVar(&o.window, "window", 2*time.Minute, "how far back the numbers reach; two scrapes at least")
 	f.DurationVar(&o.interval, "interval", 2*time.Second, "time between two tables on a terminal")
 	f.BoolVar(&o.once, "once", false, "print one table, on a terminal too")
-	for name, values := range map[string][]string{"output": {"text", "json"}, "color": {"auto", "always", "never"}, "kind": topKinds, "sort": topColumns} {
+	values := map[string][]string{"output": {"text", "json"}, "color": {"auto", "always", "never"}}
+	if len(k.columns) > 0 {
+		f.StringVar(&o.sort, "sort", k.columns[0], "what to sort by, the highest first; names in their order: "+orList(k.columns))
+		values["sort"] = k.columns
+	}
+	for name, values := range values {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	}
 	cmd.SetFlagErrorFunc(flagError)
 	return cmd
 }
 
+// orList writes a, b or c.
+func orList(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
 var (
 	topKinds   = []string{"server", "all"}
-	topColumns = []string{"service", "rate", "errors", "p50", "p95", "p99"}
+	topColumns = []string{"rate", "service", "errors", "p50", "p95", "p99"}
 )
 
-func (o *topOptions) check(args []string) error {
+func newTopServicesCommand(o *topOptions) *cobra.Command {
+	cmd := o.command(topKind{
+		name: "services", short: "Print each service's rate, errors and durations, live on a terminal", long: topServicesLong, example: topServicesExample,
+		columns: topColumns, check: o.checkServices,
+		read: func(ctx context.Context, client aggregatorClient) (topView, error) { return o.read(ctx, client) },
+	})
+	cmd.Flags().StringVar(&o.kind, "kind", "server", "server: spans in which a service was asked; all: every span")
+	cmd.Flags().DurationVar(&o.window, "window", 2*time.Minute, "how far back the numbers reach; two scrapes at least")
+	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(topKinds, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func (o *topOptions) checkServices() error {
 	switch {
-	case len(args) > 0:
-		return errors.New("expected 'top services' without arguments")
-	case o.output != "text" && o.output != "json":
-		return fmt.Errorf("-o %q is unknown: text or json", o.output)
-	case o.color != "auto" && o.color != "always" && o.color != "never":
-		return fmt.Errorf("--color %q is unknown: auto, always or never", o.color)
 	case !slices.Contains(topKinds, o.kind):
 		return fmt.Errorf("--kind %q is unknown: server or all", o.kind)
-	case !slices.Contains(topColumns, o.sort):
-		return fmt.Errorf("--sort %q is unknown: service, rate, errors, p50, p95 or p99", o.sort)
 	case o.window < time.Second:
 		return errors.New("--window must be a second at least")
-	case o.interval < 100*time.Millisecond:
-		return errors.New("--interval must be 100ms at least")
 	}
 	return nil
 }
 
-func (o *topOptions) run(cmd *cobra.Command, args []string) error {
-	if err := o.check(args); err != nil {
+func (o *topOptions) check(k topKind, args []string) error {
+	switch {
+	case len(args) > 0:
+		return fmt.Errorf("expected 'top %s' without arguments", k.name)
+	case o.output != "text" && o.output != "json":
+		return fmt.Errorf("-o %q is unknown: text or json", o.output)
+	case o.color != "auto" && o.color != "always" && o.color != "never":
+		return fmt.Errorf("--color %q is unknown: auto, always or never", o.color)
+	case len(k.columns) > 0 && !slices.Contains(k.columns, o.sort):
+		return fmt.Errorf("--sort %q is unknown: %s", o.sort, orList(k.columns))
+	case o.interval < 100*time.Millisecond:
+		return errors.New("--interval must be 100ms at least")
+	case o.limit < 0:
+		return errors.New("--limit must not be below 0")
+	}
+	return k.check()
+}
+
+func (o *topOptions) run(cmd *cobra.Command, k topKind, args []string) error {
+	if err := o.check(k, args); err != nil {
 		return usageError{err}
 	}
 	client, err := o.client(cmd)
@@ -116,7 +164,7 @@ func (o *topOptions) run(cmd *cobra.Command, args []string) error {
 	out := cmd.OutOrStdout()
 	live := o.output == "text" && !o.once && o.live(out)
 	for {
-		table, err := o.read(cmd.Context(), client)
+		table, err := k.read(cmd.Context(), client)
 		if err != nil && !live {
 			return err
 		}

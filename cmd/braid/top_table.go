@@ -74,7 +74,7 @@ func (o *topOptions) read(ctx context.Context, client aggregatorClient) (*topTab
 		{quantile(0.95), func(r *serviceRow, v float64) { r.P95 = &v }},
 		{quantile(0.99), func(r *serviceRow, v float64) { r.P99 = &v }},
 	} {
-		values, err := instant(ctx, client, column.expr, t.Time)
+		values, err := instant(ctx, client, column.expr, t.Time, "service")
 		if err != nil {
 			return nil, err
 		}
@@ -101,9 +101,9 @@ func (o *topOptions) read(ctx context.Context, client aggregatorClient) (*topTab
 	return t, nil
 }
 
-// instant evaluates an expression whose series have the one label service. What is no number says nothing and is
+// instant evaluates an expression whose series are told apart by one label. What is no number says nothing and is
 // left out.
-func instant(ctx context.Context, client aggregatorClient, expr string, at time.Time) (map[string]float64, error) {
+func instant(ctx context.Context, client aggregatorClient, expr string, at time.Time, label model.LabelName) (map[string]float64, error) {
 	body, err := client.get(ctx, "/api/v1/query", url.Values{"query": {expr}, "time": {at.Format(time.RFC3339Nano)}})
 	if err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func instant(ctx context.Context, client aggregatorClient, expr string, at time.
 	values := map[string]float64{}
 	for _, s := range answer.Data.Result {
 		if v := float64(s.Value); !math.IsNaN(v) && !math.IsInf(v, 0) {
-			values[string(s.Metric["service"])] = v
+			values[string(s.Metric[label])] = v
 		}
 	}
 	return values, nil

@@ -185,7 +185,7 @@ func TestTopFailures(t *testing.T) {
 	for args, stderr := range map[string]string{
 		"services x":             "error: expected 'top services' without arguments" + hint,
 		"services -o yaml":       "error: -o \"yaml\" is unknown: text or json" + hint,
-		"services --sort size":   "error: --sort \"size\" is unknown: service, rate, errors, p50, p95 or p99" + hint,
+		"services --sort size":   "error: --sort \"size\" is unknown: rate, service, errors, p50, p95 or p99" + hint,
 		"services --kind me":     "error: --kind \"me\" is unknown: server or all" + hint,
 		"services --color pink":  "error: --color \"pink\" is unknown: auto, always or never" + hint,
 		"services --window 1ms":  "error: --window must be a second at least" + hint,
