@@ -13,7 +13,7 @@ import (
 
 // Upstream says where the agent sends everything, and how it shows who it is. Files are read again as they change.
 type Upstream struct {
-	URL             string    `yaml:"url"` // the base of /v1/logs, /v1/traces and /api/v1/write
+	URL             string    `yaml:"url"`         // the base of /v1/logs, /v1/traces and /api/v1/write
 	Compression     string    `yaml:"compression"` // of lines, and of pushed OTLP that came without: zstd (default), gzip or none
 	BearerTokenFile string    `yaml:"bearer_token_file"`
 	TLS             ClientTLS `yaml:"tls"`
