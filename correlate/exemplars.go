@@ -173,7 +173,7 @@ func (e *Exemplars) pass(s *telemetry.Sample, received, decided int64) {
 func (e *Exemplars) hold(w *waitingExemplars, exemplars []exemplar.Exemplar, received, decided int64) {
 	for i := range exemplars {
 		x := &exemplars[i]
-		if n := len(w.list); n > 0 && w.list[n-1].Exemplar.Equals(*x) {
+		if n := len(w.list); n > 0 && w.list[n-1].Equals(*x) {
 			e.self.count(exemplarRepeated)
 			continue
 		}
