@@ -150,10 +150,10 @@ func (r *Reviewer) Logs(ctx context.Context, who listen.Identity, namespace stri
 	})
 }
 
-// Get reports whether who may get a path that is no resource, such as /metrics.
-func (r *Reviewer) Get(ctx context.Context, who listen.Identity, path string) (bool, error) {
-	return r.review(ctx, who, "get", path, authorizationv1.SubjectAccessReviewSpec{
-		NonResourceAttributes: &authorizationv1.NonResourceAttributes{Path: path, Verb: "get"},
+// Path reports whether who may do verb to a path that is no resource, such as /metrics.
+func (r *Reviewer) Path(ctx context.Context, who listen.Identity, verb, path string) (bool, error) {
+	return r.review(ctx, who, "path "+verb, path, authorizationv1.SubjectAccessReviewSpec{
+		NonResourceAttributes: &authorizationv1.NonResourceAttributes{Path: path, Verb: verb},
 	})
 }
 

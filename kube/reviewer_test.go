@@ -138,7 +138,7 @@ func TestWhoMayReadWhat(t *testing.T) {
 	rig := newReviewRig(t)
 	rig.Allow("jane", "shop")
 	rig.Allow("group:ops", "")
-	rig.AllowPath("jane", "/debug/*")
+	rig.AllowPath("jane", "get", "/debug/*")
 	jane, ops := listen.Identity{Name: "jane"}, listen.Identity{Name: "john", Groups: []string{"x", "ops"}}
 	for _, c := range []struct {
 		who       listen.Identity
@@ -153,9 +153,10 @@ func TestWhoMayReadWhat(t *testing.T) {
 			t.Errorf("%+v in %q: %v", c.who, c.namespace, got)
 		}
 	}
-	for path, want := range map[string]bool{"/debug/pprof/heap": true, "/metrics": false} {
-		if got, err := rig.Get(t.Context(), jane, path); err != nil || got != want {
-			t.Errorf("%s: %v, %v", path, got, err)
+	for what, want := range map[string]bool{"get /debug/pprof/heap": true, "post /debug/pprof/heap": false, "get /metrics": false} {
+		verb, path, _ := strings.Cut(what, " ")
+		if got, err := rig.Path(t.Context(), jane, verb, path); err != nil || got != want {
+			t.Errorf("%s: %v, %v", what, got, err)
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 type Access interface {
 	// Logs reports whether who may read the logs of a namespace. "" is every namespace, and what lies in none.
 	Logs(ctx context.Context, who listen.Identity, namespace string) (bool, error)
-	// Get reports whether who may get a path that is no resource of Kubernetes, such as /metrics.
-	Get(ctx context.Context, who listen.Identity, path string) (bool, error)
+	// Path reports whether who may do verb (get, post) to a path that is no resource of Kubernetes, such as /metrics.
+	Path(ctx context.Context, who listen.Identity, verb, path string) (bool, error)
 }
 
 // Everything is the access of a configuration without access control: whoever is let in may read all there is.
@@ -25,8 +25,10 @@ type Everything struct{}
 // Logs implements Access.
 func (Everything) Logs(context.Context, listen.Identity, string) (bool, error) { return true, nil }
 
-// Get implements Access.
-func (Everything) Get(context.Context, listen.Identity, string) (bool, error) { return true, nil }
+// Path implements Access.
+func (Everything) Path(context.Context, listen.Identity, string, string) (bool, error) {
+	return true, nil
+}
 
 // samplesPath is the path that who wants to query metrics must be allowed to get. It stands for all of Prometheus' API.
 const samplesPath = "/api/v1/query"
@@ -37,8 +39,8 @@ func forbidden(format string, args ...any) error {
 	return &apiError{http.StatusForbidden, "forbidden", fmt.Sprintf(format, args...)}
 }
 
-func forbiddenPath(who listen.Identity, path string) error {
-	return forbidden("forbidden: User %q cannot get path %q", who.Name, path)
+func forbiddenPath(who listen.Identity, verb, path string) error {
+	return forbidden("forbidden: User %q cannot %s path %q", who.Name, verb, path)
 }
 
 // forbiddenLogs refuses a question about a pod ("": some) in a namespace ("": all).
@@ -59,7 +61,7 @@ func unknownAccess(ctx context.Context, why error) error {
 	return &apiError{http.StatusServiceUnavailable, "unavailable", "cannot ask Kubernetes what you may read: try again"}
 }
 
-// Guard lets those through to next who may get the request's path.
+// Guard lets those through to next who may do to the request's path what its method says.
 func Guard(access Access, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, _ := listen.IdentityOf(r.Context())
@@ -68,12 +70,13 @@ func Guard(access Access, next http.Handler) http.Handler {
 		if strings.HasSuffix(r.URL.Path, "/") && clean != "/" {
 			clean += "/"
 		}
-		yes, err := access.Get(r.Context(), who, clean)
+		verb := strings.ToLower(r.Method)
+		yes, err := access.Path(r.Context(), who, verb, clean)
 		switch {
 		case err != nil:
 			writeError(w, unknownAccess(r.Context(), err))
 		case !yes:
-			writeError(w, forbiddenPath(who, clean))
+			writeError(w, forbiddenPath(who, verb, clean))
 		default:
 			next.ServeHTTP(w, r)
 		}
@@ -88,13 +91,13 @@ func (h *handler) samples(f func(http.ResponseWriter, *http.Request) error) func
 		who, _ := listen.IdentityOf(r.Context())
 		yes, err := h.access.Logs(r.Context(), who, "")
 		if err == nil && !yes {
-			yes, err = h.access.Get(r.Context(), who, samplesPath)
+			yes, err = h.access.Path(r.Context(), who, "get", samplesPath)
 		}
 		switch {
 		case err != nil:
 			return unknownAccess(r.Context(), err)
 		case !yes:
-			return forbiddenPath(who, samplesPath)
+			return forbiddenPath(who, "get", samplesPath)
 		}
 		return f(w, r)
 	}

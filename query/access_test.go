@@ -23,7 +23,7 @@ import (
 	"github.com/braidhq/braid/telemetry"
 )
 
-// rights are what everybody may do: "logs NAMESPACE" and "get PATH".
+// rights are what everybody may do: "logs NAMESPACE", "get PATH", "post PATH".
 type rights struct {
 	mu    sync.Mutex
 	may   map[string]bool
@@ -42,8 +42,8 @@ func (r *rights) Logs(_ context.Context, _ listen.Identity, namespace string) (b
 	return r.ask("logs " + namespace)
 }
 
-func (r *rights) Get(_ context.Context, _ listen.Identity, path string) (bool, error) {
-	return r.ask("get " + path)
+func (r *rights) Path(_ context.Context, _ listen.Identity, verb, path string) (bool, error) {
+	return r.ask(verb + " " + path)
 }
 
 func (r *rights) set(what string, may bool) {
@@ -236,9 +236,10 @@ func TestTheGuardAsksForThePathThatIsMeant(t *testing.T) {
 	for path, want := range map[string]string{
 		"/metrics": "get /metrics", "/debug/pprof/": "get /debug/pprof/", "/metrics/../debug/pprof/heap": "get /debug/pprof/heap",
 		"//debug//pprof/": "get /debug/pprof/", "/": "get /", "/metrics/%2e%2e/debug": "get /debug",
+		"/-/reload": "post /-/reload",
 	} {
 		a := &rights{}
-		w, req := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
+		w, req := httptest.NewRecorder(), httptest.NewRequest(strings.ToUpper(strings.Fields(want)[0]), "/", nil)
 		if err := req.URL.UnmarshalBinary([]byte("http://x" + path)); err != nil {
 			t.Fatal(err)
 		}

@@ -65,7 +65,7 @@ kubernetes: {kubeconfig_file: %s}
 	}
 	p.api.Allow("jane", "chaos")
 	p.api.Allow("root", "")
-	p.api.AllowPath("root", "/metrics")
+	p.api.AllowPath("root", "get", "/metrics")
 	return p
 }
 

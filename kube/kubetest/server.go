@@ -87,8 +87,8 @@ func (s *Server) Allow(subject, namespace string) { s.set(subject+" logs "+names
 // Forbid takes back what Allow has given.
 func (s *Server) Forbid(subject, namespace string) { s.set(subject+" logs "+namespace, false) }
 
-// AllowPath lets a subject get a path that is no resource; one that ends in * is a prefix.
-func (s *Server) AllowPath(subject, path string) { s.set(subject+" path "+path, true) }
+// AllowPath lets a subject do verb to a path that is no resource; one that ends in * is a prefix.
+func (s *Server) AllowPath(subject, verb, path string) { s.set(subject+" "+verb+" path "+path, true) }
 
 func (s *Server) set(rule string, allowed bool) {
 	s.mu.Lock()
@@ -228,9 +228,12 @@ func (s *Server) allowed(spec *authorizationv1.SubjectAccessReviewSpec) bool {
 				return true
 			}
 		}
+		a := spec.NonResourceAttributes
 		for rule, allowed := range s.rules {
-			path, ok := strings.CutPrefix(rule, subject+" path ")
-			if a := spec.NonResourceAttributes; ok && allowed && a != nil && a.Verb == "get" && matches(path, a.Path) {
+			if a == nil || !allowed {
+				continue
+			}
+			if path, ok := strings.CutPrefix(rule, subject+" "+a.Verb+" path "); ok && matches(path, a.Path) {
 				return true
 			}
 		}

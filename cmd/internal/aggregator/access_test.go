@@ -124,9 +124,10 @@ func (w *web) callers() {
 	}
 	w.api.Allow(jane, "shop")
 	w.api.Allow(root, "")
-	w.api.AllowPath(grafana, "/api/v1/query")
-	w.api.AllowPath(scraper, "/metrics*")
-	w.api.AllowPath(scraper, "/debug/pprof/*")
+	w.api.AllowPath(grafana, "get", "/api/v1/query")
+	w.api.AllowPath(scraper, "get", "/metrics*")
+	w.api.AllowPath(scraper, "get", "/debug/pprof/*")
+	w.api.AllowPath(scraper, "get", "/-/*") // which lets nobody post
 }
 
 // ask sends one request; method "POST" sends the parameters as a form.
