@@ -58,8 +58,8 @@ func everyLinkHolds(t *testing.T, size linkSize) {
 	if err := <-r.sent; err != nil {
 		t.Fatalf("cannot send: %v\n%s", err, r.aggregator.tail())
 	}
-	t.Logf("sent %d spans and %d lines in %d requests and %d repeats within %v", r.sender.spans.Load(), len(r.plan.lines),
-		r.sender.requests.Load(), r.sender.repeats.Load(), time.Since(r.plan.origin).Round(time.Second))
+	t.Logf("sent %d spans and %d lines in %d requests, %d repeats and %d that were acknowledged before, within %v", r.sender.spans.Load(), len(r.plan.lines),
+		r.sender.requests.Load(), r.sender.repeats.Load(), r.sender.again.Load(), time.Since(r.plan.origin).Round(time.Second))
 	r.waitForAll(t)
 	t.Logf("all has gone through after %v", time.Since(r.plan.origin).Round(time.Second))
 	r.enough()
@@ -194,7 +194,7 @@ func (r *linkRun) sampleStores() map[string]string {
 const linkMarker = "links_done"
 
 func (s *linkSender) sendMarker(ctx context.Context) error {
-	_, err := s.write(ctx, &writev2.Request{
+	_, err := s.write(ctx, "", &writev2.Request{
 		Symbols: []string{"", "__name__", linkMarker, "run", s.plan.run},
 		Timeseries: []writev2.TimeSeries{{
 			LabelsRefs: []uint32{1, 2, 3, 4}, Samples: []writev2.Sample{{Value: 1, Timestamp: time.Now().UnixMilli()}},

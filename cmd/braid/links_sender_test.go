@@ -26,7 +26,7 @@ import (
 )
 
 // A linkSender sends what a plan says to one aggregator, as many SDKs and agents would: each repeats a request, byte by
-// byte, until it is acknowledged.
+// byte, until it is acknowledged. Some answers are lost on the way back, and what was acknowledged is sent again.
 type linkSender struct {
 	plan   *linkPlan
 	base   string
@@ -34,33 +34,58 @@ type linkSender struct {
 
 	spans    atomic.Int64 // acknowledged
 	requests atomic.Int64
-	repeats  atomic.Int64
+	repeats  atomic.Int64 // after a failure
+	again    atomic.Int64 // sent again though they were acknowledged
+
+	mu   sync.Mutex
+	last map[string][]byte // what was acknowledged last, by path and sender
 }
 
+// answersLost is of how many answers one is lost.
+const answersLost = 50
+
 func newLinkSender(plan *linkPlan, base string) *linkSender {
-	return &linkSender{plan: plan, base: base, client: &http.Client{
+	return &linkSender{plan: plan, base: base, last: map[string][]byte{}, client: &http.Client{
 		Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4 * linkServices},
 	}}
 }
 
 var errRefused = errors.New("refused for good")
 
-// deliver sends body until it is acknowledged.
-func (s *linkSender) deliver(ctx context.Context, path string, header http.Header, body []byte) (*shipment, error) {
+// deliver sends body until it is acknowledged. Where the aggregator has been away meanwhile, the sender has had no answer to
+// the request before, either.
+func (s *linkSender) deliver(ctx context.Context, path, sender string, header http.Header, body []byte) (*shipment, error) {
 	by := &shipment{sent: time.Now().UnixNano()}
-	s.requests.Add(1)
+	failed, err := s.insist(ctx, path, header, body)
+	if err != nil {
+		return nil, err
+	}
+	by.acked = time.Now().UnixNano()
+	s.mu.Lock()
+	before := s.last[path+sender]
+	s.last[path+sender] = body
+	s.mu.Unlock()
+	if s.requests.Add(1)%answersLost == 0 {
+		before, failed = body, true
+	}
+	if failed && before != nil {
+		s.again.Add(1)
+		_, err = s.insist(ctx, path, header, before)
+	}
+	return by, err
+}
+
+// insist posts body until that succeeds; failed: not at once.
+func (s *linkSender) insist(ctx context.Context, path string, header http.Header, body []byte) (failed bool, err error) {
 	for {
 		err := s.post(ctx, path, header, body)
-		if err == nil {
-			by.acked = time.Now().UnixNano()
-			return by, nil
+		if err == nil || errors.Is(err, errRefused) {
+			return failed, err
 		}
-		if errors.Is(err, errRefused) {
-			return nil, err
-		}
+		failed = true
 		s.repeats.Add(1)
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return nil, err
+			return failed, err
 		}
 	}
 }
@@ -211,7 +236,7 @@ func (s *linkSender) sendSpans(ctx context.Context, spans []*plannedSpan) (*ship
 	if err != nil {
 		return nil, err
 	}
-	by, err := s.deliver(ctx, "/v1/traces", protobufHeader, body)
+	by, err := s.deliver(ctx, "/v1/traces", s.plan.service(spans[0].service), protobufHeader, body)
 	s.spans.Add(int64(len(spans)))
 	return by, err
 }
@@ -260,7 +285,7 @@ func (s *linkSender) sendNotSpans(ctx context.Context) error {
 		spans := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), resource)
 		spans = protowire.AppendBytes(protowire.AppendTag(spans, 2, protowire.BytesType), scope)
 		body := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), spans)
-		if _, err := s.deliver(ctx, "/v1/traces", protobufHeader, body); err != nil {
+		if _, err := s.deliver(ctx, "/v1/traces", "odd", protobufHeader, body); err != nil {
 			return err
 		}
 		s.spans.Add(1)
@@ -302,7 +327,7 @@ func (s *linkSender) sendLines(ctx context.Context, lines []*plannedLine) (*ship
 	if err != nil {
 		return nil, err
 	}
-	return s.deliver(ctx, "/v1/logs", protobufHeader, body)
+	return s.deliver(ctx, "/v1/logs", s.plan.service(lines[0].service), protobufHeader, body)
 }
 
 var writeHeader = http.Header{
@@ -336,7 +361,7 @@ func (s *linkSender) scrapes(ctx context.Context, exemplars []*plannedExemplar, 
 			})
 		}
 		request.Timeseries = append(request.Timeseries, series)
-		by, err := s.write(ctx, request)
+		by, err := s.write(ctx, s.plan.service(service), request)
 		if err != nil {
 			return err
 		}
@@ -353,12 +378,12 @@ func (s *linkSender) scrapes(ctx context.Context, exemplars []*plannedExemplar, 
 	}
 }
 
-func (s *linkSender) write(ctx context.Context, request *writev2.Request) (*shipment, error) {
+func (s *linkSender) write(ctx context.Context, sender string, request *writev2.Request) (*shipment, error) {
 	raw, err := request.Marshal()
 	if err != nil {
 		return nil, err
 	}
-	return s.deliver(ctx, "/api/v1/write", writeHeader, snappy.Encode(nil, raw))
+	return s.deliver(ctx, "/api/v1/write", sender, writeHeader, snappy.Encode(nil, raw))
 }
 
 // A laggard stands before a server and refuses everything until it is let go.
