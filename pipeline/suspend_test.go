@@ -7,7 +7,7 @@ import (
 	"github.com/braidhq/braid/telemetry"
 )
 
-// While nobody reads nothing goes, not even from a full lane, whose senders wait; then the cursor goes on.
+// While not all have come back nothing goes, not even from a full lane, whose senders wait; then each cursor goes on.
 func TestWhileSuspendedNothingGoes(t *testing.T) {
 	q := open(t, disk.NewMem(), segments(1000), func(o *Options) { o.MaxBytes = map[telemetry.Signal]int64{telemetry.Logs: 8000} })
 	c := cursor(t, q, "c", CursorOptions{})
@@ -26,6 +26,9 @@ func TestWhileSuspendedNothingGoes(t *testing.T) {
 		t.Fatal("the lane does not fill up")
 	}
 	fill()
+	quick := cursor(t, q, "quick", CursorOptions{})
+	drain(t, quick)
+	commit(t, quick, "")
 	first, err := c.Next(t.Context(), 1)
 	if err != nil || len(first) != 1 {
 		t.Fatal(len(first), err)
@@ -34,6 +37,7 @@ func TestWhileSuspendedNothingGoes(t *testing.T) {
 	if err := q.Suspend(); err != nil {
 		t.Fatal(err)
 	}
+	quick = cursor(t, q, "quick", CursorOptions{}) // which alone would let everything go
 	before := added
 	fill()
 	if added != before {
@@ -46,5 +50,9 @@ func TestWhileSuspendedNothingGoes(t *testing.T) {
 		t.Errorf("%d frames are left of %d", len(got), added-1)
 	}
 	commit(t, c, "")
+	commit(t, quick, "")
 	fill()
+	if added == before {
+		t.Error("nothing goes after Resume")
+	}
 }
