@@ -7,13 +7,12 @@ import (
 
 // Access restricts what those who are let in may read.
 type Access struct {
-	// Kubernetes asks the API server: lines and spans of a namespace are for those who may get pods/log in it.
-	Kubernetes bool `yaml:"kubernetes"`
+	Kubernetes bool `yaml:"kubernetes"` // true: the API server is asked; lines and spans of a namespace are for those who may get pods/log in it; default false
 }
 
 // Kubernetes says how the API server is reached.
 type Kubernetes struct {
-	KubeconfigFile string `yaml:"kubeconfig_file"` // "": as a pod reaches it
+	KubeconfigFile string `yaml:"kubeconfig_file"` // how the API server is reached; default as from a pod: the service account
 }
 
 // checkListeners finds what would be refused when the listeners are opened.

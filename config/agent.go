@@ -14,18 +14,18 @@ import (
 
 // Agent is the node agent's configuration.
 type Agent struct {
-	Cluster    string     `yaml:"cluster"`
-	Node       string     `yaml:"node"`
-	DataDir    string     `yaml:"data_dir"`
-	Aggregator Upstream   `yaml:"aggregator"`
-	Logs       []LogRoot  `yaml:"logs"`
-	Receivers  Receivers  `yaml:"receivers"`
-	Web        Web        `yaml:"web"`
-	Limits     Limits     `yaml:"limits"`
-	Queue      QueueLimit `yaml:"queue"`
+	Cluster    string     `yaml:"cluster"`    // name of the cluster; becomes k8s.cluster.name of every record
+	Node       string     `yaml:"node"`       // name of the node; becomes k8s.node.name; default the host's name
+	DataDir    string     `yaml:"data_dir"`   // directory of the log files' positions and of the queue; one agent at a time; required
+	Aggregator Upstream   `yaml:"aggregator"` // where everything is sent
+	Logs       []LogRoot  `yaml:"logs"`       // directory trees of container logs to follow; default none
+	Receivers  Receivers  `yaml:"receivers"`  // where pushed telemetry is taken
+	Web        Web        `yaml:"web"`        // the listener for people and monitoring
+	Limits     Limits     `yaml:"limits"`     // bounds of what is taken from outside
+	Queue      QueueLimit `yaml:"queue"`      // the queue on disk, of what cannot be read again: samples and pushed records
 
-	Global        yaml.Node `yaml:"global"`
-	ScrapeConfigs yaml.Node `yaml:"scrape_configs"`
+	Global        yaml.Node `yaml:"global"`         // Prometheus' own section: scrape_interval, scrape_timeout, external_labels, …
+	ScrapeConfigs yaml.Node `yaml:"scrape_configs"` // Prometheus' own jobs. braid-agent has static, file and HTTP discovery; braid agent also Kubernetes
 
 	// Prometheus holds global and scrape_configs, read by Prometheus; nil without scrape_configs.
 	Prometheus *promconfig.Config `yaml:"-"`
@@ -33,34 +33,34 @@ type Agent struct {
 
 // LogRoot is one directory tree of container logs.
 type LogRoot struct {
-	Path   string `yaml:"path"`
-	Format string `yaml:"format"` // cri (default) or docker
+	Path   string `yaml:"path"`   // a directory, as /var/log/pods; no glob; required
+	Format string `yaml:"format"` // cri (the tree of /var/log/pods) or docker (/var/lib/docker/containers); default cri
 }
 
 // Receivers says where pushed telemetry is taken. An absent listener is off.
 type Receivers struct {
-	HTTP *listen.Config `yaml:"http"` // OTLP/HTTP and remote-write
-	GRPC *listen.Config `yaml:"grpc"` // OTLP/gRPC
+	HTTP *listen.Config `yaml:"http"` // OTLP/HTTP (/v1/logs, /v1/traces) and remote-write (/api/v1/write); default off
+	GRPC *listen.Config `yaml:"grpc"` // OTLP/gRPC of logs and traces; default off
 }
 
 // Web is the listener for people and monitoring. What is read through it can only be restricted in an aggregator's.
 type Web struct {
-	Listen   *listen.Config `yaml:"listen"`
-	Access   Access         `yaml:"access"`
-	AuditLog string         `yaml:"audit_log"` // a file, or stderr; "": none
+	Listen   *listen.Config `yaml:"listen"`    // /metrics, /-/healthy, /-/ready, /-/reload, /debug/pprof; an aggregator's also answers queries; default off
+	Access   Access         `yaml:"access"`    // who may read what; aggregator only
+	AuditLog string         `yaml:"audit_log"` // a file, or stderr, that gets a JSON line for every read; aggregator only; default none
 }
 
 // Limits bounds what braid takes from outside.
 type Limits struct {
-	MaxBodyBytes    Size `yaml:"max_body_bytes"`     // of a request, after decompression; default 64 MiB
-	MaxLineBytes    Size `yaml:"max_line_bytes"`     // of a log line; default 1 MiB, longer ones are truncated and flagged
-	MaxRotatedBytes Size `yaml:"max_rotated_bytes"`  // of rotated log files kept open while the aggregator is away; default 1 GiB
-	MaxSeries       int  `yaml:"max_metrics_series"` // made of spans; default 20,000
+	MaxBodyBytes    Size `yaml:"max_body_bytes"`     // of one request, as sent and after decompression; a larger one is answered 413; default 64MiB
+	MaxLineBytes    Size `yaml:"max_line_bytes"`     // of one log line that an agent reads; a longer one is cut off and flagged; default 1MiB
+	MaxRotatedBytes Size `yaml:"max_rotated_bytes"`  // agent only: of rotated log files held open while the aggregator is away; beyond it the oldest is let go, and counted; default 1GiB
+	MaxSeries       int  `yaml:"max_metrics_series"` // aggregator only: series made of spans; what comes beyond goes to one overflow series; default 20000
 }
 
 // QueueLimit bounds the queue on disk.
 type QueueLimit struct {
-	MaxBytes Size `yaml:"max_bytes"` // of each lane (logs, spans, samples); default 1 GiB
+	MaxBytes Size `yaml:"max_bytes"` // of each lane (logs, spans, samples), on disk, as received: compressed; a full lane answers 429; default 1GiB
 }
 
 func defaultLimits() Limits {

@@ -14,36 +14,36 @@ import (
 
 // Aggregator is the central aggregator's configuration.
 type Aggregator struct {
-	Cluster   string     `yaml:"cluster"`
-	DataDir   string     `yaml:"data_dir"`
-	Receivers Receivers  `yaml:"receivers"`
-	Exporters []Exporter `yaml:"exporters"`
-	Web       Web        `yaml:"web"`
+	Cluster   string     `yaml:"cluster"`   // name of the cluster
+	DataDir   string     `yaml:"data_dir"`  // directory of the queue, the embedded store and the exporters' state; required
+	Receivers Receivers  `yaml:"receivers"` // where agents and others send; one of http and grpc is required
+	Exporters []Exporter `yaml:"exporters"` // the ways out; each is exactly one of store, elasticsearch, otlp and remote_write; required
+	Web       Web        `yaml:"web"`       // the listener for people, Grafana and monitoring
 
-	Sampling    *Sampling   `yaml:"sampling"`
-	Logs        LogSampling `yaml:"logs"`
-	SpanMetrics SpanMetrics `yaml:"span_metrics"`
-	Limits      Limits      `yaml:"limits"`
-	Queue       QueueLimit  `yaml:"queue"`
-	Kubernetes  Kubernetes  `yaml:"kubernetes"`
+	Sampling    *Sampling   `yaml:"sampling"`     // which traces are kept; default every one, and nothing waits
+	Logs        LogSampling `yaml:"logs"`         // what sampling means for lines
+	SpanMetrics SpanMetrics `yaml:"span_metrics"` // metrics made of spans, and the service graph
+	Limits      Limits      `yaml:"limits"`       // bounds of what is taken from outside
+	Queue       QueueLimit  `yaml:"queue"`        // the queue on disk
+	Kubernetes  Kubernetes  `yaml:"kubernetes"`   // the API server that auth.kubernetes and web.access ask
 }
 
 // SpanMetrics says how metrics are made of spans.
 type SpanMetrics struct {
-	Interval   Duration `yaml:"interval"`   // between samples; default 15s
-	Histograms string   `yaml:"histograms"` // classic (default), native or both
-	Dimensions []string `yaml:"dimensions"` // attributes of a span, or else of its resource, that become labels
+	Interval   Duration `yaml:"interval"`   // between two samples of a series, sent to the exporters of samples; default 15s
+	Histograms string   `yaml:"histograms"` // of latency: classic, native or both; default classic
+	Dimensions []string `yaml:"dimensions"` // attributes of a span, or else of its resource, that become labels (http.route: http_route); default none
 }
 
 // Exporter is one way out; exactly one of its kinds is set.
 type Exporter struct {
-	Name          string         `yaml:"name"`
-	Optional      bool           `yaml:"optional"`  // a full queue skips its oldest frames (counted) and never pushes back
-	Exemplars     string         `yaml:"exemplars"` // verified (default), passthrough or off
-	Store         *Store         `yaml:"store"`
-	Elasticsearch *Elasticsearch `yaml:"elasticsearch"`
-	RemoteWrite   yaml.Node      `yaml:"remote_write"`
-	OTLP          *OTLP          `yaml:"otlp"`
+	Name          string         `yaml:"name"`          // letters, digits, - and _; its place in the queue is kept under it, so a new name starts anew; required
+	Optional      bool           `yaml:"optional"`      // true: when its lane is full its oldest frames are skipped (counted) in place of turning senders away; default false
+	Exemplars     string         `yaml:"exemplars"`     // of store and remote_write: verified (of kept traces only), passthrough (all) or off; default verified
+	Store         *Store         `yaml:"store"`         // the embedded store of lines, spans and samples; one at most
+	Elasticsearch *Elasticsearch `yaml:"elasticsearch"` // data streams of lines and spans
+	RemoteWrite   yaml.Node      `yaml:"remote_write"`  // Prometheus' own remote_write entry: url, headers, basic_auth, tls_config, protobuf_message, …
+	OTLP          *OTLP          `yaml:"otlp"`          // a backend of traces, or of logs, that speaks OTLP/HTTP
 
 	// Prometheus is remote_write as Prometheus reads it.
 	Prometheus *promconfig.RemoteWriteConfig `yaml:"-"`
@@ -51,31 +51,31 @@ type Exporter struct {
 
 // Store configures the embedded store.
 type Store struct {
-	Retention Duration `yaml:"retention"` // default 24h
+	Retention Duration `yaml:"retention"` // for how long lines, spans and samples are kept; default 24h
 }
 
 // Elasticsearch configures an Elasticsearch cluster to write to.
 type Elasticsearch struct {
-	URLs                 []string `yaml:"urls"`
-	Username             string   `yaml:"username"`
-	PasswordFile         string   `yaml:"password_file"`
-	APIKeyFile           string   `yaml:"api_key_file"`
-	LogsDataStream       string   `yaml:"logs_data_stream"`
-	TracesDataStream     string   `yaml:"traces_data_stream"`
-	DeadLetterDataStream string   `yaml:"dead_letter_data_stream"`
-	Compression          string   `yaml:"compression"` // gzip (default) or none
-	MaxBulkBytes         Size     `yaml:"max_bulk_bytes"`
-	Retention            Duration `yaml:"retention"` // of the data streams' lifecycle; 0 leaves it to the cluster
-	Timeout              Duration `yaml:"timeout"`
+	URLs                 []string `yaml:"urls"`                    // nodes of one cluster, as http://es:9200; required
+	Username             string   `yaml:"username"`                // with password_file
+	PasswordFile         string   `yaml:"password_file"`           // a file with the password
+	APIKeyFile           string   `yaml:"api_key_file"`            // a file with an encoded API key, in place of username and password
+	LogsDataStream       string   `yaml:"logs_data_stream"`        // of lines; default logs-braid-default
+	TracesDataStream     string   `yaml:"traces_data_stream"`      // of spans; default traces-braid-default
+	DeadLetterDataStream string   `yaml:"dead_letter_data_stream"` // of documents that Elasticsearch refuses, with its reason; not one of the other two; default logs-braid.deadletter-default
+	Compression          string   `yaml:"compression"`             // gzip or none; default gzip
+	MaxBulkBytes         Size     `yaml:"max_bulk_bytes"`          // of one bulk request, before compression; default 5MiB
+	Retention            Duration `yaml:"retention"`               // of the data streams' lifecycle; default the cluster's
+	Timeout              Duration `yaml:"timeout"`                 // of one request; default 30s
 }
 
 // OTLP configures a backend of traces, or of logs, that speaks OTLP over HTTP.
 type OTLP struct {
-	URL         string            `yaml:"url"`         // the base of /v1/traces and /v1/logs
-	Compression string            `yaml:"compression"` // gzip (default), zstd or none
-	Signals     []string          `yaml:"signals"`     // spans (default), logs
-	Headers     map[string]string `yaml:"headers"`
-	Timeout     Duration          `yaml:"timeout"` // of one request; default 30s
+	URL         string            `yaml:"url"`         // the base of /v1/traces and /v1/logs; required
+	Compression string            `yaml:"compression"` // gzip, zstd or none; default gzip
+	Signals     []string          `yaml:"signals"`     // spans, logs or both; default spans
+	Headers     map[string]string `yaml:"headers"`     // sent with every request. A secret in one is in this file: ${NAME} takes it from the environment
+	Timeout     Duration          `yaml:"timeout"`     // of one request; default 30s
 }
 
 // IsAggregator reports whether text looks like an aggregator's configuration: only that has exporters.

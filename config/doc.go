@@ -7,3 +7,5 @@
 //
 // The package decides defaults and refuses what cannot work. It opens nothing and starts nothing.
 package config
+
+//go:generate go run ./generate -root ..

@@ -13,30 +13,29 @@ import (
 type Sampling struct {
 	Wait      Duration       `yaml:"wait"`       // W: what is received within it of a trace's first span decides; default 10s
 	Late      Duration       `yaml:"late"`       // L: for how long after that spans and lines follow the verdict; default 5m
-	MaxTraces int            `yaml:"max_traces"` // traces with facts that are remembered at once; default 5,000,000
-	DryRun    bool           `yaml:"dry_run"`    // decide and count, drop nothing
-	Keep      []SamplingRule `yaml:"keep"`       // a trace is kept if one of these holds
+	MaxTraces int            `yaml:"max_traces"` // traces with facts that are remembered at once; default 5000000
+	DryRun    bool           `yaml:"dry_run"`    // true: decide and count, drop nothing; default false
+	Keep      []SamplingRule `yaml:"keep"`       // rules; a trace is kept if one of them holds; required
 
-	// ErrorLines and Exemplars: a line of severity error, and an exemplar that was scraped, keep their trace. Both default
-	// to true; rules of these types in Keep make the question void.
-	ErrorLines *bool `yaml:"error_lines"`
-	Exemplars  *bool `yaml:"exemplars"`
+	// Rules of these types in Keep make the question void.
+	ErrorLines *bool `yaml:"error_lines"` // true: a line of severity error or fatal keeps its trace; default true
+	Exemplars  *bool `yaml:"exemplars"`   // true: an exemplar that was scraped or pushed keeps its trace; default true
 }
 
 // SamplingRule looks at a trace: it has a name and a type, or else any or all.
 type SamplingRule struct {
-	Any []SamplingRule `yaml:"any"`
-	All []SamplingRule `yaml:"all"`
+	Any []SamplingRule `yaml:"any"` // rules of which one must hold; has no other key beside it
+	All []SamplingRule `yaml:"all"` // rules that must all hold; has no other key beside it
 
-	Name        string   `yaml:"name"`
-	Type        string   `yaml:"type"`
-	Above       Duration `yaml:"above"`       // slow
-	Quantile    float64  `yaml:"quantile"`    // slow, of the operation's own spans
-	Key         string   `yaml:"key"`         // attribute
-	Values      []string `yaml:"values"`      // attribute; none: any value
-	Probability float64  `yaml:"probability"` // share
-	Traces      int      `yaml:"traces"`      // share: of each service
-	Per         Duration `yaml:"per"`         // share; default 1s
+	Name        string   `yaml:"name"`        // letters, digits, - and _; a label of the rule's counters; required, but for any and all
+	Type        string   `yaml:"type"`        // error, slow, attribute, share, error_line, exemplar, always or never; required, but for any and all
+	Above       Duration `yaml:"above"`       // of slow: a span took longer than this
+	Quantile    float64  `yaml:"quantile"`    // of slow, in place of above: a span took longer than this part (0 to 1) of the spans of its service and name
+	Key         string   `yaml:"key"`         // of attribute: its name, in a span or its resource
+	Values      []string `yaml:"values"`      // of attribute: one of these, as text; default any value
+	Probability float64  `yaml:"probability"` // of share: the part of all traces, by their id, between 0 and 1
+	Traces      int      `yaml:"traces"`      // of share, in place of probability: so many traces of each service in each period
+	Per         Duration `yaml:"per"`         // of share, with traces: the period; default 1s
 }
 
 // The types of rules, and the keys that each takes beside name and type.
@@ -56,7 +55,7 @@ const (
 
 // LogSampling is the aggregator's section logs.
 type LogSampling struct {
-	Sampling string `yaml:"sampling"` // none (default) or follow_trace
+	Sampling string `yaml:"sampling"` // none, or follow_trace: lines below warning of traces that were dropped are dropped; default none
 }
 
 // FollowTrace reports whether lines of dropped traces are dropped.

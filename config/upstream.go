@@ -13,19 +13,19 @@ import (
 
 // Upstream says where the agent sends everything, and how it shows who it is. Files are read again as they change.
 type Upstream struct {
-	URL             string    `yaml:"url"`         // the base of /v1/logs, /v1/traces and /api/v1/write
-	Compression     string    `yaml:"compression"` // of lines, and of pushed OTLP that came without: zstd (default), gzip or none
-	BearerTokenFile string    `yaml:"bearer_token_file"`
-	TLS             ClientTLS `yaml:"tls"`
+	URL             string    `yaml:"url"`               // the base of /v1/logs, /v1/traces and /api/v1/write, of an aggregator or another backend of OTLP and remote-write; required
+	Compression     string    `yaml:"compression"`       // zstd, gzip or none: of lines, and of pushed OTLP that came without; default zstd
+	BearerTokenFile string    `yaml:"bearer_token_file"` // a file with the token to show; read for every request; needs an https URL, off loopback
+	TLS             ClientTLS `yaml:"tls"`               // a client's side of TLS, with the names of Prometheus' tls_config; needs an https URL
 }
 
 // ClientTLS is a client's side of TLS, with the names of Prometheus' tls_config.
 type ClientTLS struct {
-	CAFile             string `yaml:"ca_file"` // "": the system's authorities
-	CertFile           string `yaml:"cert_file"`
-	KeyFile            string `yaml:"key_file"`
-	ServerName         string `yaml:"server_name"` // "": the URL's host
-	InsecureSkipVerify bool   `yaml:"insecure_skip_verify"`
+	CAFile             string `yaml:"ca_file"`              // PEM, of the authorities that are trusted; default the system's
+	CertFile           string `yaml:"cert_file"`            // PEM, of the client's certificate; with key_file
+	KeyFile            string `yaml:"key_file"`             // PEM, of its key
+	ServerName         string `yaml:"server_name"`          // the name expected in the server's certificate; default the URL's host
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify"` // true: the server's certificate is not looked at; default false
 }
 
 // HTTPClient is how to reach the aggregator by HTTP; nil: nothing is said about it. Redirects are not followed: the token

@@ -10,26 +10,28 @@ import (
 
 // A Config says where to listen and who is let in. In YAML it is "host:port", or a mapping.
 type Config struct {
-	// Address is host:port; port 0 takes a free one, an empty host means every address of the machine.
+	// Address is host:port; port 0 takes a free one, an empty host means every address of the machine; required
 	Address string
 	// Insecure is the explicit word needed to listen without TLS or without authentication on an address that other
-	// machines can reach.
+	// machines can reach; default false
 	Insecure bool
-	// MaxConnections bounds the connections open at once; 0 is no bound.
+	// MaxConnections bounds the connections open at once; more wait in the kernel's backlog; default no bound
 	MaxConnections int
-	// TLS is nil for a listener in the clear.
+	// TLS is the listener's side of TLS; default none: in the clear
 	TLS *TLS
-	// Auth is nil where whoever reaches the listener is let in, or where a client certificate is all that is asked for.
+	// Auth is how a request shows who it is from; default none: whoever reaches the listener is let in, or a client certificate is all that is asked for
 	Auth *Auth
 }
 
 // TLS is a listener's side of TLS, with the names of Prometheus' web configuration. The files are read again when they
 // change.
 type TLS struct {
-	CertFile, KeyFile string // PEM; the certificate with its intermediates
-	// ClientCAFile, if it is set, makes every request need a client certificate that one of its authorities has signed.
+	CertFile string // PEM, of the certificate with its intermediates; required
+	KeyFile  string // PEM, of its key; required
+	// ClientCAFile is PEM, of authorities: every request then needs a client certificate that one of them has signed.
 	ClientCAFile string
-	MinVersion   uint16 // tls.VersionTLS12 unless it says TLS13
+	// MinVersion is a constant of crypto/tls.
+	MinVersion uint16 // TLS12 or TLS13; default TLS12
 }
 
 // Auth says how a request shows who it is from. One of its two methods is set, or neither beside TLS.ClientCAFile: then
@@ -38,15 +40,15 @@ type Auth struct {
 	// BearerTokenFile is a file with tokens, one a line (who asks is named as the file), or a directory with such a file
 	// for each caller, as a mounted Secret is.
 	BearerTokenFile string
-	// Kubernetes has tokens reviewed by the API server.
+	// Kubernetes has tokens reviewed by the API server; in place of bearer_token_file; aggregator only.
 	Kubernetes *KubernetesAuth
-	// Users are the only ones who are let in, by name; empty: whoever can show who it is.
+	// Users are the only ones who are let in, by name; default whoever can show who it is
 	Users []string
 }
 
 // KubernetesAuth is authentication by TokenReview.
 type KubernetesAuth struct {
-	// Audiences of which a token must be made for one; empty: those of the API server itself.
+	// Audiences of which a token must be made for one; default those of the API server itself
 	Audiences []string
 }
 
