@@ -37,7 +37,7 @@ type SpanMetrics struct {
 
 // Exporter is one way out; exactly one of its kinds is set.
 type Exporter struct {
-	Name          string         `yaml:"name"`          // letters, digits, - and _; its place in the queue is kept under it, so a new name starts anew; required
+	Name          string         `yaml:"name"`          // letters, digits, - and _; its place in the queue is kept under it: under a new name it begins with the oldest frame that is still there; required
 	Optional      bool           `yaml:"optional"`      // true: when its lane is full its oldest frames are skipped (counted) in place of turning senders away; default false
 	Exemplars     string         `yaml:"exemplars"`     // of store and remote_write: verified (of kept traces only), passthrough (all) or off; default verified
 	Store         *Store         `yaml:"store"`         // the embedded store of lines, spans and samples; one at most
