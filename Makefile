@@ -81,7 +81,7 @@ mutants: ## apply each seeded fault of testbed/mutants in turn: some test must f
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
 
-generate: ## regenerate what is generated: dashboards, the chart's copies of them, manifests
+generate: ## regenerate what is generated: the configuration's reference, dashboards, the chart's copies of them, manifests
 	$(GO) generate ./...
 	cd deploy && $(GO) run ./cmd/generate
 
