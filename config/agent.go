@@ -60,7 +60,7 @@ type Limits struct {
 
 // QueueLimit bounds the queue on disk.
 type QueueLimit struct {
-	MaxBytes Size `yaml:"max_bytes"` // of each lane (logs, spans, samples), on disk, as received: compressed; a full lane answers 429; default 1GiB
+	MaxBytes Size `yaml:"max_bytes"` // of each lane (logs, spans, samples), on disk and compressed; a full lane answers 429; default 1GiB
 }
 
 func defaultLimits() Limits {
