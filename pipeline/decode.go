@@ -14,6 +14,7 @@ const keepBody = 8 << 20
 
 // A decoder turns one frame into batches, which are lent until its next frame.
 type decoder struct {
+	first *decoder // that of the same round whose interned series this one shares; nil: itself
 	otlp    *otlp.Decoder
 	rw      *remotewrite.Decoder
 	body    []byte // the buffer
@@ -52,6 +53,17 @@ func (d *decoder) decode(f *telemetry.Frame, queue telemetry.QueueID, limit int)
 	return batches, invalid, nil
 }
 
+// fork returns a decoder of remote-write: decoders of one round see the same series again and again.
+func (d *decoder) fork() *remotewrite.Decoder {
+	if d.first == nil {
+		return remotewrite.NewDecoder()
+	}
+	if d.first.rw == nil {
+		d.first.rw = remotewrite.NewDecoder()
+	}
+	return d.first.rw.Fork()
+}
+
 func (d *decoder) decodeOTLP(signal telemetry.Signal, body []byte) ([]*telemetry.Batch, error) {
 	if d.otlp == nil {
 		d.otlp = otlp.NewDecoder()
@@ -64,7 +76,7 @@ func (d *decoder) decodeOTLP(signal telemetry.Signal, body []byte) ([]*telemetry
 
 func (d *decoder) decodeSamples(encoding telemetry.Encoding, body []byte) (_ []*telemetry.Batch, invalid int, err error) {
 	if d.rw == nil {
-		d.rw = remotewrite.NewDecoder()
+		d.rw = d.fork()
 	}
 	var samples []telemetry.Sample
 	switch encoding {

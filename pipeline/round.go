@@ -90,7 +90,11 @@ func (r *round) next(first int) {
 // decoder returns the one for a frame's place in the write: its batches live until the write is over.
 func (r *round) decoder(slot int) *decoder {
 	for slot >= len(r.decoders) {
-		r.decoders = append(r.decoders, &decoder{})
+		d := &decoder{}
+		if len(r.decoders) > 0 {
+			d.first = r.decoders[0]
+		}
+		r.decoders = append(r.decoders, d)
 	}
 	return r.decoders[slot]
 }

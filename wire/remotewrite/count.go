@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/braidhq/braid/telemetry"
+	"github.com/braidhq/braid/wire/intern"
 )
 
 // Written is what a receiver of a body reports as written, and what it has to count as left out.
@@ -18,7 +19,7 @@ type Written struct {
 // samples. A body it accepts is one the Decoder accepts, and no other is; the numbers are those of what the Decoder
 // returns, but for exemplars without a sample of their series in the body: they count as written here.
 func Count(enc telemetry.Encoding, body []byte) (Written, error) {
-	d := Decoder{counting: true}
+	d := Decoder{counting: true, series: &intern.Cache[*telemetry.Series]{}}
 	var err error
 	switch enc {
 	case telemetry.RemoteWrite1:

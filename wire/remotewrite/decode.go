@@ -32,7 +32,7 @@ var (
 // A Decoder turns bodies into samples. It keeps its memory from call to call and interns series, so it should live as
 // long as its owner. It is not for concurrent use.
 type Decoder struct {
-	series intern.Cache[*telemetry.Series]
+	series *intern.Cache[*telemetry.Series]
 
 	// What a call leaves behind: the samples, and what was or was not taken.
 	samples []telemetry.Sample
@@ -84,8 +84,18 @@ type pending struct {
 	exemplars []exemplar.Exemplar
 }
 
+// interned is how much larger than others this cache is: 131,072 series, or 64 MiB of their labels and help texts.
+const interned = 4
+
 // NewDecoder returns a decoder with nothing interned.
-func NewDecoder() *Decoder { return &Decoder{builder: labels.NewScratchBuilder(16)} }
+func NewDecoder() *Decoder {
+	return &Decoder{series: &intern.Cache[*telemetry.Series]{Times: interned}, builder: labels.NewScratchBuilder(16)}
+}
+
+// Fork returns a decoder that shares what d has interned. Both belong to one goroutine.
+func (d *Decoder) Fork() *Decoder {
+	return &Decoder{series: d.series, builder: labels.NewScratchBuilder(16)}
+}
 
 // Skipped returns how many samples and histograms of the last body were left out.
 func (d *Decoder) Skipped() int { return d.written.Skipped }
