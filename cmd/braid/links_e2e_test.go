@@ -17,7 +17,7 @@ import (
 
 const (
 	linkBehind = 65 * time.Second // of the one exporter that is slow
-	linkSends  = time.Minute      // during which traces begin; lines and late spans come for half a minute more
+	linkSends  = 75 * time.Second // during which traces begin; lines and late spans come for half a minute more
 )
 
 // A linkRun is the link test on its way.
