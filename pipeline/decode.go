@@ -14,7 +14,7 @@ const keepBody = 8 << 20
 
 // A decoder turns one frame into batches, which are lent until its next frame.
 type decoder struct {
-	first *decoder // that of the same round whose interned series this one shares; nil: itself
+	first   *decoder // that of the same round whose interned series this one shares; nil: itself
 	otlp    *otlp.Decoder
 	rw      *remotewrite.Decoder
 	body    []byte // the buffer
