@@ -41,13 +41,8 @@ type linkRun struct {
 // with exemplars in scraped metrics, while the aggregator is killed three times and one exporter is a minute behind. Then
 // everything is counted again from outside, over the stores' own interfaces, by following the links.
 func TestEveryLinkHolds(t *testing.T) {
-	everyLinkHolds(t, linkSize{traces: 100_000, lasts: linkSends, huge: 50_000, special: 30})
-}
-
-func everyLinkHolds(t *testing.T, size linkSize) {
-	t.Helper()
 	begin := time.Now()
-	r := startLinks(t, size)
+	r := startLinks(t, linkSize{traces: 100_000, lasts: linkSends, huge: 50_000, special: 30})
 	t.Logf("began after %v", time.Since(begin).Round(time.Millisecond))
 	r.killAndWait(t)
 	if r.laggard.refused.Load() == 0 {

@@ -136,15 +136,20 @@ const (
 	linkEvery = 250 * time.Millisecond
 )
 
-// feed sends items, which are in order, each once it is due.
-func feed[T planned](ctx context.Context, s *linkSender, items []T, send func(context.Context, []T) (*shipment, error)) error {
+// feed sends items, which are in order, each once it is due, at phase and then once in linkEvery.
+func feed[T planned](ctx context.Context, s *linkSender, phase time.Duration, items []T, send func(context.Context, []T) (*shipment, error)) error {
+	// next waits for the next moment to send that does not lie before the time at.
+	next := func(at time.Duration) error {
+		turns := max(0, at-phase+linkEvery-1) / linkEvery
+		return pause(ctx, phase+turns*linkEvery-time.Since(s.plan.origin))
+	}
 	for len(items) > 0 {
 		n, now := 0, time.Since(s.plan.origin)
 		for n < min(len(items), linkBatch) && items[n].when() <= now {
 			n++
 		}
 		if n == 0 {
-			if err := pause(ctx, max(linkEvery, items[0].when()-now)); err != nil {
+			if err := next(max(now+1, items[0].when())); err != nil {
 				return err
 			}
 			continue
@@ -158,7 +163,7 @@ func feed[T planned](ctx context.Context, s *linkSender, items []T, send func(co
 		}
 		items = items[n:]
 		if n < linkBatch { // else it is behind
-			if err := pause(ctx, linkEvery); err != nil {
+			if err := next(time.Since(s.plan.origin) + 1); err != nil {
 				return err
 			}
 		}
@@ -178,8 +183,10 @@ func (s *linkSender) run(ctx context.Context) error {
 		})
 	}
 	for i := range linkServices {
-		begin(func() error { return feed(ctx, s, s.plan.spansOf[i], s.sendSpans) })
-		begin(func() error { return feed(ctx, s, s.plan.linesOf[i], s.sendLines) })
+		// No two send at the same moment: whenever the aggregator is killed, some are about to.
+		phase := time.Duration(i) * linkEvery / linkServices
+		begin(func() error { return feed(ctx, s, phase, s.plan.spansOf[i], s.sendSpans) })
+		begin(func() error { return feed(ctx, s, phase+linkEvery/linkServices/2, s.plan.linesOf[i], s.sendLines) })
 		senders.Add(1)
 		go func() {
 			if err := s.scrapes(ctx, s.plan.exemplarsOf[i], senders.Done); err != nil {
@@ -187,7 +194,7 @@ func (s *linkSender) run(ctx context.Context) error {
 			}
 		}()
 	}
-	begin(func() error { return feed(ctx, s, s.plan.huge, s.sendSpans) })
+	begin(func() error { return feed(ctx, s, 0, s.plan.huge, s.sendSpans) })
 	begin(func() error { return s.sendReturning(ctx) })
 	begin(func() error { return s.sendNotSpans(ctx) })
 	senders.Wait()
