@@ -52,7 +52,6 @@ type waitingExemplars struct{ list []waitingExemplar }
 
 type waitingExemplar struct {
 	exemplar.Exemplar
-	trace    telemetry.TraceID
 	received int64
 }
 
@@ -102,26 +101,26 @@ var exemplarOutcomeNames = [exemplarOutcomes]string{
 }
 
 // judge says what becomes of an exemplar now.
-func (e *Exemplars) judge(x *exemplar.Exemplar, received, decided int64) (telemetry.TraceID, exemplarOutcome) {
+func (e *Exemplars) judge(x *exemplar.Exemplar, received, decided int64) exemplarOutcome {
 	text := exemplarTrace(x)
 	if text == "" {
-		return telemetry.TraceID{}, exemplarUnlinked
+		return exemplarUnlinked
 	}
 	id, ok := ParseTraceID(text)
 	if !ok || id.IsZero() {
-		return id, exemplarInvalid
+		return exemplarInvalid
 	}
 	switch {
 	case e.kept(id, received):
-		return id, exemplarKept
+		return exemplarKept
 	case x.HasTs && x.Ts < (received-e.life)/int64(time.Millisecond):
-		return id, exemplarExpired
+		return exemplarExpired
 	case e.dropped(id, received):
-		return id, exemplarDropped
+		return exemplarDropped
 	case decided < received+e.wait:
-		return id, exemplarWaits
+		return exemplarWaits
 	}
-	return id, exemplarUnknown
+	return exemplarUnknown
 }
 
 // Stage lets pass what may, takes off what may not, and attaches what has waited.
@@ -154,7 +153,7 @@ func (e *Exemplars) pass(s *telemetry.Sample, received, decided int64) {
 	kept := s.Exemplars[:0]
 	for i := range s.Exemplars {
 		x := &s.Exemplars[i]
-		_, outcome := e.judge(x, received, decided)
+		outcome := e.judge(x, received, decided)
 		if outcome == exemplarWaits {
 			w := &waitingExemplars{}
 			e.waiting[string(e.key)] = w
@@ -177,7 +176,7 @@ func (e *Exemplars) hold(w *waitingExemplars, exemplars []exemplar.Exemplar, rec
 			e.self.count(exemplarRepeated)
 			continue
 		}
-		id, outcome := e.judge(x, received, decided)
+		outcome := e.judge(x, received, decided)
 		if outcome == exemplarWaits && e.held >= e.max {
 			outcome = exemplarOverflow
 		}
@@ -187,7 +186,7 @@ func (e *Exemplars) hold(w *waitingExemplars, exemplars []exemplar.Exemplar, rec
 		}
 		copied := *x
 		copied.Labels = x.Labels.Copy()
-		w.list = append(w.list, waitingExemplar{copied, id, received})
+		w.list = append(w.list, waitingExemplar{copied, received})
 		e.held++
 	}
 	e.self.held.Set(float64(e.held))
@@ -198,7 +197,7 @@ func (e *Exemplars) attach(w *waitingExemplars, s *telemetry.Sample, decided int
 	n := 0
 	for ; n < len(w.list); n++ {
 		x := &w.list[n]
-		_, outcome := e.judge(&x.Exemplar, x.received, decided)
+		outcome := e.judge(&x.Exemplar, x.received, decided)
 		if outcome == exemplarWaits {
 			break
 		}

@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -71,7 +72,7 @@ func openSampling(queue *pipeline.Queue, cfg *config.Aggregator, lines map[strin
 	// What was dropped is found again by replay, also for those that are far behind.
 	cursor, err := queue.Cursor(telemetry.Spans, decideCursor, pipeline.CursorOptions{Hold: s.decider.Hold(), HoldFor: s.follow})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.close())
 	}
 	s.delivery = &pipeline.Delivery{
 		Cursor: cursor, Sink: s.decider, Observers: []pipeline.Observer{s.decider}, MaxBodyBytes: maxBody(cfg), Logger: logger,
