@@ -47,7 +47,7 @@ func (b *bench) all(ctx context.Context, works []work) ([]report.Result, error) 
 	for i := range b.runs {
 		for _, w := range works {
 			for _, s := range w.systems {
-				if !b.wants(s.name) {
+				if !b.wants(&w, s) {
 					continue
 				}
 				fmt.Fprintf(os.Stderr, "%d/%d %s %s %s: ", i+1, b.runs, w.name, w.codec, s.name)

@@ -22,6 +22,7 @@ type options struct {
 	runs     int
 	systems  string
 	braid    string // directory of braid and braid-agent
+	only     string // of the works
 	peers    string // directory of the peers and floor
 	results  string
 	port     int
@@ -49,6 +50,7 @@ func parse(args []string) (o options, benches []string, err error) {
 	which := f.String("bench", "all", "logs, metrics, traces or all")
 	f.IntVar(&o.runs, "runs", 3, "runs of each system")
 	f.StringVar(&o.systems, "systems", "", "only these, separated by commas: braid, otelcol, prometheus-agent, floor")
+	f.StringVar(&o.only, "works", "", "only these, separated by commas, of the bench's works: spans-red, logs-paced, ...")
 	f.StringVar(&o.braid, "bin", "bin", "directory of braid and braid-agent")
 	f.StringVar(&o.peers, "peers", "bench/peers/.build", "directory of the peers")
 	f.StringVar(&o.results, "results", "bench/results", "directory of the results")
@@ -114,6 +116,7 @@ func run(ctx context.Context, args []string) error {
 }
 
 // wants reports whether system is among those asked for.
-func (o *options) wants(system string) bool {
-	return o.systems == "" || slices.Contains(strings.Split(o.systems, ","), system)
+func (o *options) wants(w *work, s system) bool {
+	named := func(list, name string) bool { return list == "" || slices.Contains(strings.Split(list, ","), name) }
+	return named(o.only, w.name) && named(o.systems, s.name)
 }

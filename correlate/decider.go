@@ -241,14 +241,14 @@ func (d *Decider) Counts() DeciderCounts {
 // its name and counts, the budgets, those that shares would have spent alone, and the odd traces. Numbers are varints.
 const deciderVersion = 1
 
-// Snapshot returns what goes with the cursor. During a replay that is what it was restored from.
-func (d *Decider) Snapshot() []byte {
+// AppendSnapshot appends what goes with the cursor to b. During a replay that is what it was restored from.
+func (d *Decider) AppendSnapshot(b []byte) []byte {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if d.replay {
-		return d.restored
+		return append(b, d.restored...)
 	}
-	b := appendUvarint([]byte{deciderVersion}, int(d.verdicts.Length()))
+	b = appendUvarint(append(b, deciderVersion), int(d.verdicts.Length()))
 	for _, n := range d.counts.numbers() {
 		b = appendUvarint(b, int(*n))
 	}

@@ -135,7 +135,7 @@ func TestDeciderSnapshot(t *testing.T) {
 	d := newDecider(t, fsys, r)
 	d.take(t, spanBatch(1000*second, traceID(1)))
 	d.take(t, spanBatch(1040*second, traceID(1), traceID(2))) // trace 1 is odd
-	snapshot := d.Snapshot()
+	snapshot := d.AppendSnapshot(nil)
 	counts := d.Counts()
 	d.take(t, spanBatch(1040*second+1, traceID(3), traceID(4)))
 	want := d.Counts()
@@ -147,7 +147,7 @@ func TestDeciderSnapshot(t *testing.T) {
 		t.Errorf("%+v with %d verdicts", got, again.verdicts.Length())
 	}
 	again.Observe(spanBatch(1040*second, traceID(1), traceID(2)), true)
-	if got := again.Snapshot(); string(got) != string(snapshot) {
+	if got := again.AppendSnapshot(nil); string(got) != string(snapshot) {
 		t.Error("a replay changes the snapshot")
 	}
 	again.take(t, spanBatch(1040*second+1, traceID(3), traceID(4)))

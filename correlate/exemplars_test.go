@@ -192,7 +192,7 @@ func TestWhatWaitedIsTakenInByReplay(t *testing.T) {
 	if n := len(next.Samples[1].Exemplars); n != 1 {
 		t.Errorf("%d exemplars", n)
 	}
-	if err := v.Restore(v.Snapshot()); err != nil {
+	if err := v.Restore(v.AppendSnapshot(nil)); err != nil {
 		t.Error(err)
 	}
 }

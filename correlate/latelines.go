@@ -75,11 +75,11 @@ func (d *Decider) late(id telemetry.TraceID, received int64) bool {
 // time. Numbers are varints.
 const lateLinesVersion = 1
 
-// Snapshot returns the count and what waits.
-func (l *LateLines) Snapshot() []byte {
+// AppendSnapshot appends the count and what waits to b.
+func (l *LateLines) AppendSnapshot(b []byte) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := appendUvarint([]byte{lateLinesVersion}, int(l.count))
+	b = appendUvarint(append(b, lateLinesVersion), int(l.count))
 	b = appendUvarint(b, len(l.waiting))
 	for i := range l.waiting {
 		b = append(b, l.waiting[i].trace[:]...)

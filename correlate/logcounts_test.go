@@ -86,7 +86,7 @@ func TestLogCountsSnapshot(t *testing.T) {
 	c, restored := NewLogCounts(LogCountsOptions{}), NewLogCounts(LogCountsOptions{})
 	fill(c)
 	restored.Observe(lines("to be replaced", 0, 1), false)
-	if err := restored.Restore(c.Snapshot()); err != nil {
+	if err := restored.Restore(c.AppendSnapshot(nil)); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, restored, fiveLines)
@@ -96,7 +96,7 @@ func TestLogCountsSnapshot(t *testing.T) {
 	if got := restored.containers[container{"shop", "web", "app"}].bytes; got != 25 {
 		t.Errorf("%d bytes", got)
 	}
-	good := c.Snapshot()
+	good := c.AppendSnapshot(nil)
 	for n := 1; n < len(good); n++ {
 		if err := restored.Restore(good[:n]); !errors.Is(err, ErrSnapshot) {
 			t.Errorf("the first %d bytes: %v", n, err)
@@ -124,7 +124,7 @@ braid_log_container_restarts{container="app",namespace="shop",pod="web"} %s
 		}
 		expect(t, c, want, "braid_log_container_restarts")
 		restored := NewLogCounts(LogCountsOptions{})
-		if err := restored.Restore(c.Snapshot()); err != nil {
+		if err := restored.Restore(c.AppendSnapshot(nil)); err != nil {
 			t.Fatal(err)
 		}
 		c = restored
@@ -222,7 +222,7 @@ func TestCollectWhileObserving(t *testing.T) {
 		for range 50 {
 			testutil.CollectAndCount(c)
 			x.Facts(telemetry.TraceID{1}, 0)
-			if err := NewLogCounts(LogCountsOptions{}).Restore(c.Snapshot()); err != nil {
+			if err := NewLogCounts(LogCountsOptions{}).Restore(c.AppendSnapshot(nil)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -232,15 +232,15 @@ func TestCollectWhileObserving(t *testing.T) {
 
 func FuzzRestore(f *testing.F) {
 	c := NewLogCounts(LogCountsOptions{})
-	f.Add(c.Snapshot())
+	f.Add(c.AppendSnapshot(nil))
 	fill(c)
-	f.Add(c.Snapshot())
+	f.Add(c.AppendSnapshot(nil))
 	f.Fuzz(func(t *testing.T, snapshot []byte) {
 		c, again := NewLogCounts(LogCountsOptions{}), NewLogCounts(LogCountsOptions{})
 		if c.Restore(snapshot) != nil {
 			return
 		}
-		if err := again.Restore(c.Snapshot()); err != nil || len(again.containers) != len(c.containers) {
+		if err := again.Restore(c.AppendSnapshot(nil)); err != nil || len(again.containers) != len(c.containers) {
 			t.Fatalf("%d containers instead of %d, %v", len(again.containers), len(c.containers), err)
 		}
 		testutil.CollectAndCount(c)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -16,11 +17,11 @@ const snapshotVersion = 2
 // ErrSnapshot says that a snapshot cannot be read.
 var ErrSnapshot = errors.New("not a snapshot that can be read")
 
-// Snapshot returns all counts.
-func (c *LogCounts) Snapshot() []byte {
+// AppendSnapshot appends all counts to b.
+func (c *LogCounts) AppendSnapshot(b []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := append(make([]byte, 0, 16+len(c.containers)*96), snapshotVersion)
+	b = append(slices.Grow(b, 16+len(c.containers)*96), snapshotVersion)
 	b = binary.AppendVarint(b, c.swept)
 	b = binary.AppendUvarint(b, uint64(len(c.containers)))
 	for k, n := range c.containers {

@@ -118,7 +118,7 @@ func TestErrorLinesThatComeTooLateAreCounted(t *testing.T) {
 	d.take(t, errorBatch(1000*second, kept))
 	d.take(t, spanBatch(1000*second, dropped))
 	late(0) // nobody knows yet
-	snapshot := l.Snapshot()
+	snapshot := l.AppendSnapshot(nil)
 	decided = 1010 * second
 	late(1)
 	l.Observe(lineBatch(1070*second, telemetry.SeverityError, dropped), false)
@@ -164,7 +164,7 @@ func TestTracesThatWereSeenAreKept(t *testing.T) {
 	if x.Kept(traceID(1), int64(1000*second)) {
 		t.Error("a trace of long ago is remembered")
 	}
-	if err := x.Restore(x.Snapshot()); err != nil || x.Restore([]byte{1}) == nil {
+	if err := x.Restore(x.AppendSnapshot(nil)); err != nil || x.Restore([]byte{1}) == nil {
 		t.Error("it has a snapshot")
 	}
 }

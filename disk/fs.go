@@ -118,14 +118,19 @@ func (osFS) Lock(name string) (io.Closer, error) {
 // IsNotExist reports that a file is not there.
 func IsNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// replace writes data to name so that after a crash either the old or the new content is there, whole.
-func replace(fsys FS, name string, data []byte) error {
+// replace writes the parts to name so that after a crash either the old or the new content is there, whole.
+func replace(fsys FS, name string, parts [][]byte) error {
 	tmp := name + ".tmp"
 	f, err := fsys.Create(tmp)
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(data); err == nil {
+	for _, part := range parts {
+		if err == nil {
+			_, err = f.Write(part)
+		}
+	}
+	if err == nil {
 		err = f.Sync()
 	}
 	if cerr := f.Close(); err == nil {

@@ -21,25 +21,29 @@ var ErrCorrupt = errors.New("corrupt")
 // ErrVersion says that a file was written in a format this braid does not know.
 var ErrVersion = errors.New("unknown version")
 
-// WriteVersioned replaces the file name atomically and durably by payload under a header that says what it is (kind,
-// 16 bytes at most) and in which version.
-func WriteVersioned(fsys FS, name, kind string, version uint16, payload []byte) error {
+// WriteVersioned replaces the file name atomically and durably by payload, which may come in parts, under a header that says
+// what it is (kind, 16 bytes at most) and in which version.
+func WriteVersioned(fsys FS, name, kind string, version uint16, payload ...[]byte) error {
 	if len(kind) > 16 {
 		panic("BUG: kind of a versioned file is longer than 16 bytes: " + kind)
 	}
-	b := make([]byte, versionedHeader, versionedHeader+len(payload))
+	b := make([]byte, versionedHeader)
 	copy(b, "BRAID")
 	binary.LittleEndian.PutUint16(b[6:], version)
 	copy(b[8:], kind)
-	binary.LittleEndian.PutUint32(b[24:], versionedSum(b, payload))
-	if err := replace(fsys, name, append(b, payload...)); err != nil {
+	binary.LittleEndian.PutUint32(b[24:], versionedSum(b, payload...))
+	if err := replace(fsys, name, append([][]byte{b}, payload...)); err != nil {
 		return fmt.Errorf("cannot write %s: %w", name, err)
 	}
 	return nil
 }
 
-func versionedSum(header, payload []byte) uint32 {
-	return crc32.Update(crc32.Checksum(header[:24], castagnoli), castagnoli, payload)
+func versionedSum(header []byte, payload ...[]byte) uint32 {
+	sum := crc32.Checksum(header[:24], castagnoli)
+	for _, part := range payload {
+		sum = crc32.Update(sum, castagnoli, part)
+	}
+	return sum
 }
 
 // ReadVersioned reads what [WriteVersioned] wrote and returns its version, between 1 and newest, and its payload.

@@ -11,8 +11,8 @@ import (
 // maxGroup bounds the bytes of one group, so that the first of a crowd does not wait for the last.
 const maxGroup = 32 << 20
 
-// run is the committer: the one goroutine that writes. Whatever arrives during one group's sync is the next group.
-// (A timer that collects company was rejected as the default: it delays the lone sender and gains a crowd nothing.)
+// run is the committer: the one goroutine that writes. Whatever arrives during one group's sync, or within the sync window,
+// is the next group.
 func (q *Queue) run() {
 	defer close(q.stopped)
 	for {
@@ -22,16 +22,30 @@ func (q *Queue) run() {
 			q.drain()
 			return
 		}
-		if q.options.SyncWindow > 0 {
-			q.collect()
-		}
 		q.drain()
 	}
 }
 
-// collect waits out the sync window.
-func (q *Queue) collect() {
-	timer := time.NewTimer(q.options.SyncWindow)
+func (q *Queue) drain() {
+	for {
+		q.pace()
+		group := q.take()
+		if len(group) == 0 {
+			return
+		}
+		q.commit(group)
+	}
+}
+
+// pace waits until the last group is a sync window old, if there is something for the next one. So a sender that comes alone
+// never waits, and a crowd shares its syncs: each costs a trip to the disk, and threads that sleep and wake, however little
+// it writes.
+func (q *Queue) pace() {
+	wait := q.options.SyncWindow - time.Since(q.committed)
+	if wait <= 0 || !q.hasWaiting() {
+		return
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -39,14 +53,10 @@ func (q *Queue) collect() {
 	}
 }
 
-func (q *Queue) drain() {
-	for {
-		group := q.take()
-		if len(group) == 0 {
-			return
-		}
-		q.commit(group)
-	}
+func (q *Queue) hasWaiting() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting) > 0
 }
 
 // take moves requests from the waiting list into a group.
@@ -69,6 +79,7 @@ func (q *Queue) take() []*request {
 
 // commit writes a group, syncs every segment it has touched, and answers.
 func (q *Queue) commit(group []*request) {
+	q.committed = time.Now()
 	stamp := q.beginGroup()
 	q.ids.advance(stamp)
 	for _, r := range group {

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -231,7 +230,7 @@ func (c *Cursor) commit(at bookmark, state []byte) error {
 	if done := int64(at.ordinal - c.stored.ordinal - c.lost); done > 0 {
 		c.metrics.out.Add(float64(done))
 	}
-	c.stored, c.lost, c.state = at, 0, append(c.state[:0], state...)
+	c.stored, c.lost = at, 0
 	if at.position < c.at.position {
 		c.oldest.Store(at.stamp)
 	} else {
@@ -244,8 +243,13 @@ func (c *Cursor) commit(at bookmark, state []byte) error {
 	return nil
 }
 
-// State returns what was last committed with the position, nil for a new cursor.
-func (c *Cursor) State() []byte { return slices.Clone(c.state) }
+// State returns what was committed with the position before the cursor was opened, nil for a new one. It can be asked for
+// once: it may be large, and who goes on from it does not need it any more.
+func (c *Cursor) State() []byte {
+	state := c.state
+	c.state = nil
+	return state
+}
 
 // Name returns the cursor's name, Signal its lane.
 func (c *Cursor) Name() string { return c.name }

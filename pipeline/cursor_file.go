@@ -22,11 +22,11 @@ const (
 func (l *lane) cursorName(name string) string { return filepath.Join(l.cursorDir(), name+cursorSuffix) }
 
 func (l *lane) writeCursor(name string, at bookmark, state []byte) error {
-	b := make([]byte, 0, cursorHead+len(state))
+	b := make([]byte, 0, cursorHead)
 	b = binary.LittleEndian.AppendUint64(b, at.position)
 	b = binary.LittleEndian.AppendUint64(b, at.ordinal)
 	b = binary.LittleEndian.AppendUint64(b, uint64(at.stamp))
-	return disk.WriteVersioned(l.fs, l.cursorName(name), cursorKind, cursorVersion, append(b, state...))
+	return disk.WriteVersioned(l.fs, l.cursorName(name), cursorKind, cursorVersion, b, state)
 }
 
 func (l *lane) readCursor(name string) (at bookmark, state []byte, err error) {

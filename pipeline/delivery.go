@@ -19,7 +19,8 @@ import (
 // an index, and must not be counted again.
 type Observer interface {
 	Observe(b *telemetry.Batch, replayed bool)
-	Snapshot() []byte
+	// AppendSnapshot appends the snapshot to b.
+	AppendSnapshot(b []byte) []byte
 	// Restore is called before anything is observed, if there is a snapshot. An error stops the delivery.
 	Restore(snapshot []byte) error
 }
@@ -40,7 +41,7 @@ type Delivery struct {
 
 	MaxBodyBytes int           // of a body after decompression (64 MiB)
 	MaxBatch     int           // bytes of decompressed bodies after which a Write goes out (4 MiB)
-	CommitEvery  time.Duration // 1 s
+	CommitEvery  time.Duration // 1 s, and as much longer for each MiB of state, ten times at most
 	Logger       *slog.Logger  // hears once that the sink is away and once that it is back; nil is the queue's
 
 	mu      sync.Mutex

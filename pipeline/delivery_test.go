@@ -124,7 +124,9 @@ func (c *counter) Observe(b *telemetry.Batch, replayed bool) {
 		c.seen = append(c.seen, body)
 	}
 }
-func (c *counter) Snapshot() []byte { return binary.LittleEndian.AppendUint64(nil, c.total) }
+func (c *counter) AppendSnapshot(b []byte) []byte {
+	return binary.LittleEndian.AppendUint64(b, c.total)
+}
 func (c *counter) Restore(b []byte) error {
 	if len(b) != 8 {
 		return disk.ErrCorrupt

@@ -82,7 +82,7 @@ func FuzzMarks(f *testing.F) {
 	m := NewMarks()
 	m.Batch(lines(1, 9, telemetry.Stderr, 10, 20))
 	m.Frame(&telemetry.Frame{Origin: telemetry.QueueID{3}, Signal: telemetry.Spans, Sequence: 4, ReceivedUnixNano: 11})
-	f.Add(m.Snapshot())
+	f.Add(m.AppendSnapshot(nil))
 	f.Add([]byte{marksVersion})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m := NewMarks()
@@ -93,7 +93,7 @@ func FuzzMarks(f *testing.F) {
 			return
 		}
 		again := NewMarks()
-		if err := again.Restore(m.Snapshot()); err != nil || len(again.files) != len(m.files) || len(again.origins) != len(m.origins) {
+		if err := again.Restore(m.AppendSnapshot(nil)); err != nil || len(again.files) != len(m.files) || len(again.origins) != len(m.origins) {
 			t.Fatalf("%+v became %+v, %v", m, again, err)
 		}
 	})

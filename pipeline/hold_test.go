@@ -71,7 +71,7 @@ func TestACommitDuringTheReplayDoesNotGoBack(t *testing.T) {
 	q.Close()
 	q = open(t, fsys)
 	c = cursor(t, q, "c", CursorOptions{})
-	if got := drain(t, c); len(got) != 0 || string(c.State()) != "state" {
-		t.Errorf("got %q with state %q", bodies(got), c.State())
+	if got, state := drain(t, c), string(c.State()); len(got) != 0 || state != "state" {
+		t.Errorf("got %q with state %q", bodies(got), state)
 	}
 }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/braidhq/braid/disk"
@@ -163,10 +164,9 @@ const (
 	originEntry  = 8 + 1 + 8 + 8
 )
 
-// Snapshot returns the marks in a compact form that starts with its version.
-func (m *Marks) Snapshot() []byte {
-	b := make([]byte, 0, 17+len(m.files)*fileEntry+len(m.origins)*originEntry)
-	b = append(b, marksVersion)
+// AppendSnapshot appends the marks to b in a compact form that starts with its version.
+func (m *Marks) AppendSnapshot(b []byte) []byte {
+	b = append(slices.Grow(b, 17+len(m.files)*fileEntry+len(m.origins)*originEntry), marksVersion)
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.newest))
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(m.files)))
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(m.origins)))

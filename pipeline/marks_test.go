@@ -124,7 +124,7 @@ func TestMarksAreAFunctionOfTheLane(t *testing.T) {
 			}
 			if rnd.IntN(3) == 0 {
 				restored := NewMarks()
-				if err := restored.Restore(broken.Snapshot()); err != nil {
+				if err := restored.Restore(broken.AppendSnapshot(nil)); err != nil {
 					t.Fatal(err)
 				}
 				broken = restored
@@ -146,7 +146,7 @@ func TestMarksSnapshot(t *testing.T) {
 	m := NewMarks()
 	wantLines(t, m, lines(1, 9, telemetry.Stderr, 10, 20), 10, 20)
 	m.Frame(&telemetry.Frame{Origin: telemetry.QueueID{3}, Signal: telemetry.Spans, Sequence: 4, ReceivedUnixNano: 11})
-	snapshot := m.Snapshot()
+	snapshot := m.AppendSnapshot(nil)
 	r := NewMarks()
 	if err := r.Restore(snapshot); err != nil {
 		t.Fatal(err)

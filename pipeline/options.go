@@ -21,8 +21,8 @@ type Options struct {
 	MaxBytes map[telemetry.Signal]int64
 	// SegmentBytes is the size at which a segment is closed (64 MiB), an eighth of its lane's MaxBytes at most.
 	SegmentBytes int64
-	// SyncWindow is how long a group waits for company before it is written, 5 ms at most. The default 0 is natural
-	// batching: what arrives during one group's sync is the next group.
+	// SyncWindow is how far apart groups begin at least, 5 ms at most: what arrives within it is written and synced together.
+	// The default 0 is natural batching: what arrives during one group's sync is the next group.
 	SyncWindow time.Duration
 	// Now defaults to time.Now. It stamps frames.
 	Now func() time.Time

@@ -22,6 +22,7 @@ type progress struct {
 	done    bookmark // after the last round that is done
 	dirty   bool
 	last    time.Time // of the last commit
+	size    int       // of the state that it has stored
 	failing bool      // commits do
 	faults  backoff   // of reading
 }
@@ -55,7 +56,7 @@ func (p *progress) next(ctx context.Context, maxBytes, maxFrames int) (frames []
 	if !p.dirty {
 		return nil, p.c.wait(ctx, nil)
 	}
-	timer := time.NewTimer(p.every - time.Since(p.last))
+	timer := time.NewTimer(p.interval() - time.Since(p.last))
 	defer timer.Stop()
 	err = p.c.wait(ctx, timer.C)
 	p.commitIfDue()
@@ -109,7 +110,7 @@ func (p *progress) pass(ctx context.Context, gate func(context.Context, *telemet
 
 func (p *progress) knock(ctx context.Context, gate func(context.Context, *telemetry.Frame) (int64, error), f *telemetry.Frame) (int64, error) {
 	if p.dirty {
-		soon, cancel := context.WithDeadline(ctx, p.last.Add(p.every))
+		soon, cancel := context.WithDeadline(ctx, p.last.Add(p.interval()))
 		until, err := gate(soon, f)
 		cancel()
 		if err == nil || soon.Err() == nil || ctx.Err() != nil {
@@ -120,8 +121,16 @@ func (p *progress) knock(ctx context.Context, gate func(context.Context, *teleme
 	return gate(ctx, f)
 }
 
+// maxInterval bounds how many times longer than every commits lie apart.
+const maxInterval = 10
+
+// interval is how far apart commits lie: a large state is stored less often, and more is read again after a crash.
+func (p *progress) interval() time.Duration {
+	return p.every * time.Duration(min(1+p.size>>20, maxInterval))
+}
+
 func (p *progress) commitIfDue() {
-	if p.dirty && time.Since(p.last) >= p.every {
+	if p.dirty && time.Since(p.last) >= p.interval() {
 		p.commit()
 	}
 }
@@ -134,6 +143,7 @@ func (p *progress) commit() {
 	var state []byte
 	if p.state != nil {
 		state = p.state()
+		p.size = len(state)
 	}
 	p.last = time.Now()
 	err := p.c.commit(p.done, state)

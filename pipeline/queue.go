@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/braidhq/braid/telemetry"
 )
@@ -26,8 +27,10 @@ type Queue struct {
 
 	suspended atomic.Bool // no segment goes
 
-	ids   *ids       // the committer's
-	group []*request // the committer's
+	// The committer's own.
+	ids       *ids
+	group     []*request
+	committed time.Time // when it began with the last group
 
 	arrived chan struct{} // something waits
 	closing chan struct{}

@@ -114,8 +114,8 @@ func TestCursorsSurviveRestarts(t *testing.T) {
 		t.Errorf("the id changed")
 	}
 	c = cursor(t, q, "c", CursorOptions{})
-	if got := bodies(drain(t, c)); got != "c d" || string(c.State()) != "state" {
-		t.Errorf("got %q with state %q", got, c.State())
+	if got, state := bodies(drain(t, c)), string(c.State()); got != "c d" || state != "state" {
+		t.Errorf("got %q with state %q", got, state)
 	}
 	if _, err := q.Cursor(telemetry.Logs, "c", CursorOptions{}); err == nil {
 		t.Errorf("a cursor was opened twice")

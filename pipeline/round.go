@@ -26,6 +26,7 @@ type round struct {
 	first    int                // the frame that the write to come begins with
 	batches  []*telemetry.Batch // of the frames from first on, for one Write
 	ends     []int              // where each of these frames' batches end
+	states   []byte             // what was committed last
 }
 
 func newRound(d *Delivery) (*round, error) {
@@ -64,7 +65,7 @@ func (r *round) deliver(ctx context.Context, frames []telemetry.Frame) error {
 		switch {
 		case err != nil:
 			r.c.quarantine(f, err)
-		case !r.c.Replayed(f.Position):
+		case r.sink != nil && !r.c.Replayed(f.Position):
 			r.batches = append(r.batches, batches...)
 			size += n
 		}
@@ -87,8 +88,12 @@ func (r *round) next(first int) {
 	r.first, r.batches, r.ends = first, r.batches[:0], r.ends[:0]
 }
 
-// decoder returns the one for a frame's place in the write: its batches live until the write is over.
+// decoder returns the one for a frame's place in the write: its batches live until the write is over. Without a sink they
+// are done with at once.
 func (r *round) decoder(slot int) *decoder {
+	if r.sink == nil {
+		slot = 0
+	}
 	for slot >= len(r.decoders) {
 		d := &decoder{}
 		if len(r.decoders) > 0 {
@@ -213,22 +218,29 @@ func (r *round) send(ctx context.Context, batches []*telemetry.Batch) error {
 const stateVersion = 1
 
 // state is what is committed with the position: the version, the marks, and each observer's snapshot, each with its
-// length.
+// length. It is lent until the next call.
 func (r *round) state() []byte {
 	disk.Point("observe.snapshot.before")
-	marks := r.marks.Snapshot()
-	b := append(make([]byte, 0, 7+len(marks)), stateVersion)
-	b = binary.LittleEndian.AppendUint16(b, uint16(len(r.d.Observers)))
-	b = appendBlob(b, marks)
-	for _, o := range r.d.Observers {
-		b = appendBlob(b, o.Snapshot())
+	if cap(r.states) > 4*len(r.states) { // they have become small
+		r.states = nil
 	}
+	b := append(r.states[:0], stateVersion)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(r.d.Observers)))
+	b = appendBlob(b, r.marks.AppendSnapshot)
+	for _, o := range r.d.Observers {
+		b = appendBlob(b, o.AppendSnapshot)
+	}
+	r.states = b
 	disk.Point("observe.snapshot.after")
 	return b
 }
 
-func appendBlob(b, blob []byte) []byte {
-	return append(binary.LittleEndian.AppendUint32(b, uint32(len(blob))), blob...)
+// appendBlob appends what a snapshot appends, with its length in front.
+func appendBlob(b []byte, snapshot func([]byte) []byte) []byte {
+	at := len(b)
+	b = snapshot(append(b, 0, 0, 0, 0))
+	binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-4))
+	return b
 }
 
 func cutBlob(b []byte) (blob, rest []byte, err error) {

@@ -209,12 +209,12 @@ func TestGraphAgainstTheModel(t *testing.T) {
 		for _, crashes := range []int{0, 5} {
 			o := GraphOptions{Wait: wait * time.Millisecond}
 			g := NewGraph(o)
-			stored, committed := g.Snapshot(), 0
+			stored, committed := g.AppendSnapshot(nil), 0
 			for i := 0; i < len(all); i++ {
 				g.Observe(all[i].batch(), false)
 				switch {
 				case r.IntN(20) == 0:
-					stored, committed = g.Snapshot(), i+1
+					stored, committed = g.AppendSnapshot(nil), i+1
 				case crashes > 0 && r.IntN(100) == 0:
 					crashes--
 					g = NewGraph(o)
@@ -334,7 +334,7 @@ func busyGraph(o GraphOptions) *Graph {
 
 func TestDamagedGraphSnapshotIsRefused(t *testing.T) {
 	g := busyGraph(GraphOptions{Histograms: Both})
-	good, before := g.Snapshot(), edges(g)
+	good, before := g.AppendSnapshot(nil), edges(g)
 	if g.pending.len() < 5 {
 		t.Fatalf("%d wait", g.pending.len())
 	}
@@ -361,8 +361,8 @@ func TestDamagedGraphSnapshotIsRefused(t *testing.T) {
 
 func FuzzGraphRestore(f *testing.F) {
 	for _, kind := range []Histograms{Native, Classic, Both} {
-		f.Add(NewGraph(GraphOptions{Histograms: kind}).Snapshot())
-		f.Add(busyGraph(GraphOptions{Histograms: kind}).Snapshot())
+		f.Add(NewGraph(GraphOptions{Histograms: kind}).AppendSnapshot(nil))
+		f.Add(busyGraph(GraphOptions{Histograms: kind}).AppendSnapshot(nil))
 	}
 	f.Fuzz(func(t *testing.T, snapshot []byte) {
 		for _, kind := range []Histograms{Native, Classic, Both} {
@@ -371,7 +371,7 @@ func FuzzGraphRestore(f *testing.F) {
 			if g.Restore(snapshot) != nil {
 				return
 			}
-			if err := again.Restore(g.Snapshot()); err != nil || !maps.Equal(edges(again), edges(g)) || again.pending.len() != g.pending.len() {
+			if err := again.Restore(g.AppendSnapshot(nil)); err != nil || !maps.Equal(edges(again), edges(g)) || again.pending.len() != g.pending.len() {
 				t.Fatalf("%v instead of %v, %v", edges(again), edges(g), err)
 			}
 			prometheus.NewPedanticRegistry().MustRegister(g)

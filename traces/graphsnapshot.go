@@ -3,6 +3,7 @@ package traces
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // graphVersion is the first byte of a graph's snapshot. Version 1: the shape of histograms, the latest receive time and
@@ -31,12 +32,11 @@ func flag(set bool, bit byte) byte {
 	return 0
 }
 
-// Snapshot returns all counts, and the spans that wait for the other side of their call.
-func (g *Graph) Snapshot() []byte {
+// AppendSnapshot appends all counts to b, and the spans that wait for the other side of their call.
+func (g *Graph) AppendSnapshot(b []byte) []byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b := make([]byte, 0, 64+len(g.edges)*160+g.pending.len()*64)
-	b = append(b, graphVersion)
+	b = append(slices.Grow(b, 64+len(g.edges)*160+g.pending.len()*80), graphVersion)
 	b = g.shape.append(b)
 	b = binary.AppendVarint(b, g.now)
 	b = binary.AppendVarint(b, g.swept)

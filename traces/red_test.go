@@ -133,7 +133,7 @@ func TestForeignLabels(t *testing.T) {
 			}
 		}
 	}
-	if err := NewRED(Options{}).Restore(r.Snapshot()); err != nil {
+	if err := NewRED(Options{}).Restore(r.AppendSnapshot(nil)); err != nil {
 		t.Error(err)
 	}
 }
@@ -170,10 +170,10 @@ func TestCollectWhileObserving(t *testing.T) {
 		for range 50 {
 			testutil.CollectAndCount(r)
 			testutil.CollectAndCount(g)
-			if err := NewRED(Options{}).Restore(r.Snapshot()); err != nil {
+			if err := NewRED(Options{}).Restore(r.AppendSnapshot(nil)); err != nil {
 				t.Error(err)
 			}
-			if err := NewGraph(GraphOptions{}).Restore(g.Snapshot()); err != nil {
+			if err := NewGraph(GraphOptions{}).Restore(g.AppendSnapshot(nil)); err != nil {
 				t.Error(err)
 			}
 		}

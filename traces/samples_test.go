@@ -166,7 +166,7 @@ func TestStartSurvivesARestart(t *testing.T) {
 	r := NewRED(Options{})
 	r.Observe(traced(2*time.Second, 1, 5), false)
 	restored := NewRED(Options{})
-	if err := restored.Restore(r.Snapshot()); err != nil {
+	if err := restored.Restore(r.AppendSnapshot(nil)); err != nil {
 		t.Fatal(err)
 	}
 	restored.Observe(traced(time.Hour, 1, 5), false)

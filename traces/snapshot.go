@@ -16,12 +16,11 @@ const snapshotVersion = 2
 // ErrSnapshot says that a snapshot cannot be read.
 var ErrSnapshot = errors.New("not a snapshot of span metrics")
 
-// Snapshot returns all counts. Candidates for exemplars are not in it: after a restart they come anew.
-func (r *RED) Snapshot() []byte {
+// AppendSnapshot appends all counts to b. Candidates for exemplars are not in it: after a restart they come anew.
+func (r *RED) AppendSnapshot(b []byte) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b := make([]byte, 0, 64+len(r.series)*160+len(r.targets.known)*128)
-	b = append(b, snapshotVersion)
+	b = append(slices.Grow(b, 64+len(r.series)*160+len(r.targets.known)*128), snapshotVersion)
 	b = r.shape.append(b)
 	b = binary.AppendUvarint(b, uint64(len(r.dimensions)))
 	for _, name := range r.dimensions {

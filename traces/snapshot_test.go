@@ -40,7 +40,7 @@ func TestSnapshotRestore(t *testing.T) {
 		r.Observe(other, false)
 		restored := NewRED(o)
 		restored.Observe(spans("to be replaced", 0, "x"), false)
-		if err := restored.Restore(r.Snapshot()); err != nil {
+		if err := restored.Restore(r.AppendSnapshot(nil)); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, restored, strings.ReplaceAll(threeCalls, "{", `{http_route="",`), "traces_spanmetrics_calls_total")
@@ -66,7 +66,7 @@ func TestOtherOptionsBeginAnew(t *testing.T) {
 	r.Observe(spans("shop", 0, "a"), false)
 	for _, o := range []Options{{Histograms: Both}, {Dimensions: []string{"x"}}, {Histograms: Classic, Buckets: []float64{1}}} {
 		other := NewRED(o)
-		if err := other.Restore(r.Snapshot()); err != nil || len(other.series) != 0 {
+		if err := other.Restore(r.AppendSnapshot(nil)); err != nil || len(other.series) != 0 {
 			t.Errorf("%v, %d series", err, len(other.series))
 		}
 		if len(other.targets.known) != 1 {
@@ -78,7 +78,7 @@ func TestOtherOptionsBeginAnew(t *testing.T) {
 func TestDamagedSnapshotIsRefused(t *testing.T) {
 	r := NewRED(Options{Histograms: Both})
 	r.Observe(spans("shop", 0, "a", "b"), false)
-	good := r.Snapshot()
+	good := r.AppendSnapshot(nil)
 	for n := 1; n < len(good); n++ {
 		if err := r.Restore(good[:n]); !errors.Is(err, ErrSnapshot) {
 			t.Errorf("the first %d bytes: %v", n, err)
@@ -111,12 +111,12 @@ func TestCrashesChangeNothing(t *testing.T) {
 		want.Observe(b, false)
 	}
 	got := NewRED(o)
-	stored, committed, crashes := got.Snapshot(), 0, 0
+	stored, committed, crashes := got.AppendSnapshot(nil), 0, 0
 	for i := 0; i < len(all); i++ {
 		got.Observe(all[i], false)
 		switch {
 		case r.IntN(20) == 0:
-			stored, committed = got.Snapshot(), i+1
+			stored, committed = got.AppendSnapshot(nil), i+1
 		case r.IntN(100) == 0 && crashes < 30:
 			crashes++
 			got = NewRED(o)
@@ -171,9 +171,9 @@ func TestVersion1GoesOn(t *testing.T) {
 func FuzzRestore(f *testing.F) {
 	for _, kind := range []Histograms{Native, Classic, Both} {
 		r := NewRED(Options{Histograms: kind})
-		f.Add(r.Snapshot())
+		f.Add(r.AppendSnapshot(nil))
 		r.Observe(spans("shop", 1, "a", "b"), false)
-		f.Add(r.Snapshot())
+		f.Add(r.AppendSnapshot(nil))
 	}
 	f.Fuzz(func(t *testing.T, snapshot []byte) {
 		for _, kind := range []Histograms{Native, Classic, Both} {
@@ -181,7 +181,7 @@ func FuzzRestore(f *testing.F) {
 			if r.Restore(snapshot) != nil {
 				return
 			}
-			if err := again.Restore(r.Snapshot()); err != nil || !maps.Equal(counts(again), counts(r)) {
+			if err := again.Restore(r.AppendSnapshot(nil)); err != nil || !maps.Equal(counts(again), counts(r)) {
 				t.Fatalf("%q instead of %q, %v", counts(again), counts(r), err)
 			}
 			prometheus.NewPedanticRegistry().MustRegister(r)

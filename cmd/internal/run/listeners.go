@@ -126,11 +126,14 @@ func (l *Listeners) ServeReceivers(stage *Stage, next telemetry.Appender, limits
 	}
 }
 
+// syncWindow lets requests share a sync. A client's request waits no longer for its answer than it takes on the way.
+const syncWindow = 2 * time.Millisecond
+
 // QueueOptions are a verb's queue, of the configuration's size, in dir.
 func QueueOptions(dir string, limits config.QueueLimit, registry prometheus.Registerer, logger *slog.Logger) pipeline.Options {
 	max := map[telemetry.Signal]int64{}
 	for _, signal := range telemetry.Signals {
 		max[signal] = int64(limits.MaxBytes)
 	}
-	return pipeline.Options{Dir: dir, MaxBytes: max, Registerer: registry, Logger: logger}
+	return pipeline.Options{Dir: dir, MaxBytes: max, SyncWindow: syncWindow, Registerer: registry, Logger: logger}
 }
