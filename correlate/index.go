@@ -90,6 +90,14 @@ func (x *Index) Hold() time.Duration {
 	return time.Duration(hold)
 }
 
+// Attributes are the span attributes that Observe looks at.
+func (x *Index) Attributes() (keys []string) {
+	for i := range x.rules.attributes {
+		keys = append(keys, x.rules.attributes[i].key)
+	}
+	return keys
+}
+
 // Observe takes in the facts of b, replayed or not: the index is rebuilt by replay.
 func (x *Index) Observe(b *telemetry.Batch, _ bool) {
 	x.expire(b)

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,9 @@ type CursorOptions struct {
 	// HoldFor are cursors, of whichever lane, that what is held is for: Hold counts back from the committed place of one
 	// that lies before this cursor's own. They must be opened first.
 	HoldFor []*Cursor
+	// Decoded has frames handed over as their receiver has decoded them (see [telemetry.Decoded]), where that can be: it is
+	// for the one cursor of a lane that is at its end nearly always.
+	Decoded bool
 }
 
 // A Cursor is a named reader of one lane whose position and state survive restarts. Next, Commit and State belong to
@@ -39,6 +43,7 @@ type Cursor struct {
 	since     int64        // what is replayed was received then or later
 	oldest    atomic.Int64 // stamp of the oldest frame that was read and not committed; 0: none
 
+	fresh      *fresh // nil: it did not ask for decoded frames
 	scan       scanner
 	seg        *segment // that scan reads
 	at         bookmark // after the frames returned so far
@@ -108,15 +113,31 @@ func (c *Cursor) whileOpen(ctx context.Context) (context.Context, context.Cancel
 func (c *Cursor) poll(maxBytes, maxFrames int) ([]telemetry.Frame, error) {
 	if c.closed.Load() {
 		c.leave()
+		c.giveBack()
 		return nil, ErrClosed
 	}
 	if maxBytes <= 0 {
 		maxBytes = defaultNextBytes
 	}
+	limit := uint64(math.MaxUint64)
+	if c.fresh != nil {
+		frames, after, next := c.fresh.take(c.at.position, maxBytes, maxFrames)
+		if len(frames) > 0 {
+			c.leave() // the segment may go meanwhile
+			c.at.position = after
+			return c.have(frames), nil
+		}
+		if next > c.at.position {
+			limit = next
+		}
+	}
 	for {
 		seg, position, end := c.lane.find(c.at.position)
 		if seg == nil {
 			return nil, nil
+		}
+		if position < limit {
+			end = min(end, limit)
 		}
 		if seg != c.seg {
 			if err := c.enter(seg, position); err != nil {
@@ -134,14 +155,19 @@ func (c *Cursor) poll(maxBytes, maxFrames int) ([]telemetry.Frame, error) {
 		c.scan.damaged = 0
 		c.at.position = c.scan.pos
 		if frames = c.replayFrom(frames); len(frames) > 0 {
-			c.at.ordinal += uint64(len(frames))
-			c.at.stamp = frames[len(frames)-1].ReceivedUnixNano
-			if !c.Replayed(frames[0].Position) {
-				c.oldest.CompareAndSwap(0, frames[0].ReceivedUnixNano)
-			}
-			return frames, nil
+			return c.have(frames), nil
 		}
 	}
+}
+
+// have notes frames that are returned.
+func (c *Cursor) have(frames []telemetry.Frame) []telemetry.Frame {
+	c.at.ordinal += uint64(len(frames))
+	c.at.stamp = frames[len(frames)-1].ReceivedUnixNano
+	if !c.Replayed(frames[0].Position) {
+		c.oldest.CompareAndSwap(0, frames[0].ReceivedUnixNano)
+	}
+	return frames
 }
 
 // maxReadErrors is how often in a row a place is read in vain before it is passed by as corrupt; with the waits of
@@ -176,6 +202,13 @@ func (c *Cursor) enter(seg *segment, position uint64) error {
 	c.seg, c.at.position = seg, position
 	c.scan.open(file, seg.base, position)
 	return nil
+}
+
+// giveBack ends the loan of decoded frames.
+func (c *Cursor) giveBack() {
+	if c.fresh != nil {
+		c.fresh.giveBack()
+	}
 }
 
 // leave closes the segment that is read.
@@ -289,5 +322,8 @@ func (c *Cursor) Close() error {
 	delete(l.cursors, c.name)
 	l.dormant[c.name] = c.committed.position
 	l.mu.Unlock()
+	if c.fresh != nil {
+		c.fresh.end()
+	}
 	return nil
 }

@@ -86,6 +86,9 @@ func (q *Queue) Cursor(s telemetry.Signal, name string, o CursorOptions) (*Curso
 		committed: at, opened: at, at: at, stored: at,
 		scan: scanner{place: l.place}, metrics: q.metrics.cursor(s, name),
 	}
+	if o.Decoded {
+		c.fresh = &fresh{}
+	}
 	c.since = at.stamp
 	if o.Hold > 0 {
 		c.since = o.held(c.since)

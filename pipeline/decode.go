@@ -14,7 +14,8 @@ const keepBody = 8 << 20
 
 // A decoder turns one frame into batches, which are lent until its next frame.
 type decoder struct {
-	first   *decoder // that of the same round whose interned series this one shares; nil: itself
+	first   *decoder // that of the same round whose interned series and resources this one shares; nil: itself
+	only    *telemetry.Attributes
 	otlp    *otlp.Decoder
 	rw      *remotewrite.Decoder
 	body    []byte // the buffer
@@ -27,6 +28,11 @@ type decoder struct {
 // limit bounds the body after decompression.
 func (d *decoder) decode(f *telemetry.Frame, queue telemetry.QueueID, limit int) (batches []*telemetry.Batch, invalid int, err error) {
 	body := f.Body
+	if f.Decoded != nil && f.Decoded.Only == d.only {
+		d.size = len(body)
+		label(f.Decoded.Batches, f, queue)
+		return f.Decoded.Batches, 0, nil
+	}
 	if f.Compression != telemetry.Identity {
 		if cap(d.body) > keepBody {
 			d.body = nil
@@ -64,9 +70,19 @@ func (d *decoder) fork() *remotewrite.Decoder {
 	return d.first.rw.Fork()
 }
 
+// forkOTLP is fork for OTLP, where it is resources that are seen again.
+func (d *decoder) forkOTLP() *otlp.Decoder {
+	if d.first != nil && d.first.otlp != nil {
+		return d.first.otlp.Fork()
+	}
+	made := otlp.NewDecoder()
+	made.Only(d.only)
+	return made
+}
+
 func (d *decoder) decodeOTLP(signal telemetry.Signal, body []byte) ([]*telemetry.Batch, error) {
 	if d.otlp == nil {
-		d.otlp = otlp.NewDecoder()
+		d.otlp = d.forkOTLP()
 	}
 	if signal == telemetry.Logs {
 		return d.otlp.Logs(body)

@@ -39,6 +39,9 @@ type Delivery struct {
 	// drops records by shortening the slice, and they are counted.
 	Stages []func(*telemetry.Batch)
 
+	// Only are the span attributes that observers and sink ask for; nil: all.
+	Only *telemetry.Attributes
+
 	MaxBodyBytes int           // of a body after decompression (64 MiB)
 	MaxBatch     int           // bytes of decompressed bodies after which a Write goes out (4 MiB)
 	CommitEvery  time.Duration // 1 s, and as much longer for each MiB of state, ten times at most
@@ -83,6 +86,7 @@ func (d *Delivery) Run(ctx context.Context) error {
 	p := newProgress(d.Cursor, d.CommitEvery, RetryOptions{Name: d.Cursor.Name(), Logger: r.logger}, r.state)
 	p.passed = d.pass
 	d.pass(d.Cursor.at)
+	defer d.Cursor.giveBack()
 	gated, stop := d.Cursor.whileOpen(ctx)
 	defer stop()
 	target, caught := d.Cursor.lane.end(), d.catchUp()

@@ -46,13 +46,17 @@ func (l *lane) bytes() int64 {
 	return n
 }
 
-// publish makes the frames up to end of the newest segment visible and wakes the cursors.
-func (l *lane) publish(seg *segment, end, frames uint64) {
+// publish makes the frames up to end of the newest segment visible and wakes the cursors. Those among them that are decoded
+// are offered to who has asked for them.
+func (l *lane) publish(seg *segment, end, frames uint64, decoded []freshFrame) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	seg.end, seg.durable = end, true
 	l.frames += frames
 	for _, c := range l.cursors {
+		if c.fresh != nil && len(decoded) > 0 {
+			c.fresh.offer(decoded)
+		}
 		select {
 		case c.wake <- struct{}{}:
 		default:

@@ -95,7 +95,7 @@ func (r *round) decoder(slot int) *decoder {
 		slot = 0
 	}
 	for slot >= len(r.decoders) {
-		d := &decoder{}
+		d := &decoder{only: r.d.Only}
 		if len(r.decoders) > 0 {
 			d.first = r.decoders[0]
 		}

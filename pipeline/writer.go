@@ -24,6 +24,7 @@ type writer struct {
 
 	// since the last sync that succeeded
 	ids     [][16]byte
+	fresh   []freshFrame
 	frames  uint64
 	touched bool
 	err     error // the group has failed in this lane
@@ -70,6 +71,9 @@ func (l *lane) write(f *telemetry.Frame, stamp int64) error {
 	w.frames++
 	w.ordinal++
 	w.ids = append(w.ids, f.ID)
+	if f.Decoded != nil {
+		w.fresh = append(w.fresh, newFresh(f, w.next-uint64(frameSize(f)), stamp))
+	}
 	return nil
 }
 
@@ -137,8 +141,8 @@ func (l *lane) sync() error {
 		return fmt.Errorf("cannot sync %s: %w", w.seg.name, err)
 	}
 	disk.Point("queue.append.synced")
-	l.publish(w.seg, w.next, w.frames)
-	w.ids, w.frames = w.ids[:0], 0
+	l.publish(w.seg, w.next, w.frames, w.fresh)
+	w.forget()
 	return nil
 }
 
@@ -165,5 +169,12 @@ func (l *lane) settle() {
 	if w.err != nil {
 		w.ordinal -= w.frames
 	}
-	w.ids, w.frames, w.touched, w.err = w.ids[:0], 0, false, nil
+	w.forget()
+	w.touched, w.err = false, nil
+}
+
+// forget forgets what was written since the last sync.
+func (w *writer) forget() {
+	clear(w.fresh)
+	w.ids, w.frames, w.fresh = w.ids[:0], 0, w.fresh[:0]
 }

@@ -92,6 +92,9 @@ type Frame struct {
 	Position uint64
 
 	Body []byte
+
+	// Decoded is the frame's decoded view if its receiver has one to give away; nil: none.
+	Decoded *Decoded
 }
 
 // Hash sets f.ID: the first 128 bits of SHA-256 over signal, encoding, compression, tenant and body.
@@ -109,7 +112,7 @@ func (f *Frame) Hash() {
 }
 
 // An Appender takes frames. nil means every one of them is safe: synced to disk here, or taken by the next hop.
-// Implementations must not retain frames or their bodies after they return.
+// Implementations must not retain frames or their bodies after they return; a frame's Decoded they may hold.
 //
 // Errors are those of [Sink]. A partial failure fails the whole call; the caller sends all of them again.
 type Appender interface {

@@ -97,6 +97,9 @@ func NewGraph(o GraphOptions) *Graph {
 	return g
 }
 
+// Attributes are the span attributes that Observe looks at.
+func (g *Graph) Attributes() []string { return peerAttributes }
+
 // Observe takes in the spans of b; those of a replayed batch have been taken in already.
 func (g *Graph) Observe(b *telemetry.Batch, replayed bool) {
 	if replayed || len(b.Spans) == 0 {

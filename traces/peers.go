@@ -12,6 +12,12 @@ type peer struct {
 	system   string // db.system.name, db.system
 }
 
+// peerAttributes are those that newPeer reads.
+var peerAttributes = []string{
+	"peer.service", "server.address", "net.peer.name", "network.peer.address", "net.sock.peer.addr",
+	"db.namespace", "db.name", "db.system.name", "db.system",
+}
+
 func newPeer(attrs []telemetry.Attr) (p peer) {
 	for i := range attrs {
 		v := &attrs[i].Value

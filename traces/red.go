@@ -97,6 +97,9 @@ func NewRED(o Options) *RED {
 	return r
 }
 
+// Attributes are the span attributes that Observe looks at.
+func (r *RED) Attributes() []string { return r.dimensions }
+
 // Observe counts the spans of b; those of a replayed batch are in the counts already.
 func (r *RED) Observe(b *telemetry.Batch, replayed bool) {
 	if replayed || len(b.Spans) == 0 {

@@ -31,7 +31,7 @@ const (
 type Gate struct {
 	o      Options
 	held   atomic.Int64
-	turns  chan []byte // one buffer for decompression per turn
+	turns  chan []byte // to decompress, with a buffer for it
 	bodies sync.Pool   // *Body
 }
 
@@ -78,6 +78,18 @@ func (g *Gate) Let(n int64) { g.held.Add(-n) }
 // not retain plain. Bytes that do not decompress are a [Refusal] with 400, or with 413 if they would grow past the
 // bound.
 func (g *Gate) Look(ctx context.Context, body []byte, c telemetry.Compression, look func(plain []byte) error) error {
+	return g.Turn(ctx, func(buffer *[]byte) error {
+		plain, err := g.Plain(buffer, body, c)
+		if err != nil {
+			return err
+		}
+		return look(plain)
+	})
+}
+
+// Turn waits for a turn and calls work, which must not wait for anything itself, with a buffer for [Gate.Plain] that it may
+// exchange for another.
+func (g *Gate) Turn(ctx context.Context, work func(buffer *[]byte) error) error {
 	var buffer []byte
 	select {
 	case buffer = <-g.turns:
@@ -90,18 +102,24 @@ func (g *Gate) Look(ctx context.Context, body []byte, c telemetry.Compression, l
 		}
 		g.turns <- buffer[:0]
 	}()
+	return work(&buffer)
+}
+
+// Plain returns body decompressed: body itself, or what buffer then holds. Its errors are those of [Gate.Look]. It is for
+// whose turn it is.
+func (g *Gate) Plain(buffer *[]byte, body []byte, c telemetry.Compression) ([]byte, error) {
 	if c == telemetry.Identity {
-		return look(body)
+		return body, nil
 	}
-	plain, err := compression.Decompress(buffer[:0], body, c, int(g.o.MaxBodyBytes))
+	plain, err := compression.Decompress((*buffer)[:0], body, c, int(g.o.MaxBodyBytes))
 	if errors.Is(err, compression.ErrTooLarge) {
-		return g.tooLarge("decompressed body")
+		return nil, g.tooLarge("decompressed body")
 	}
 	if err != nil {
-		return &Refusal{http.StatusBadRequest, err}
+		return nil, &Refusal{http.StatusBadRequest, err}
 	}
-	buffer = plain
-	return look(plain)
+	*buffer = plain
+	return plain, nil
 }
 
 func (g *Gate) tooLarge(what string) error {

@@ -45,8 +45,7 @@ func (r *Receiver) Register(s *grpc.Server) {
 func (r *Receiver) service(name string, s telemetry.Signal) *grpc.ServiceDesc {
 	export := func(ctx context.Context, req any) (any, error) {
 		m := req.(*message)
-		defer m.buffer.Free()
-		if err := r.export(ctx, s, m.buffer.ReadOnlyData()); err != nil {
+		if err := r.export(ctx, s, m.buffer); err != nil {
 			httpStatus, retry := intake.Answer(err)
 			r.metrics.answered(s, "grpc", httpStatus)
 			return nil, rpcStatus(httpStatus, retry, err).Err()
@@ -70,13 +69,19 @@ func (r *Receiver) service(name string, s telemetry.Signal) *grpc.ServiceDesc {
 	}
 }
 
-func (r *Receiver) export(ctx context.Context, s telemetry.Signal, body []byte) error {
-	size := int64(len(body))
+// export takes the request in buffer, which it frees.
+func (r *Receiver) export(ctx context.Context, s telemetry.Signal, buffer mem.Buffer) error {
+	size := int64(buffer.Len())
 	if err := r.gate.Hold(size); err != nil {
+		buffer.Free()
 		return err
 	}
-	defer r.gate.Let(size)
-	f := telemetry.Frame{Signal: s, Encoding: telemetry.OTLP, Body: body}
+	rd := r.begin(buffer.ReadOnlyData(), func() {
+		r.gate.Let(size)
+		buffer.Free()
+	})
+	defer rd.decoded.Release()
+	f := telemetry.Frame{Signal: s, Encoding: telemetry.OTLP}
 	md, _ := metadata.FromIncomingContext(ctx)
 	get := func(header string) string {
 		if values := md[strings.ToLower(header)]; len(values) > 0 {
@@ -87,7 +92,7 @@ func (r *Receiver) export(ctx context.Context, s telemetry.Signal, body []byte) 
 	if err := intake.Mark(&f, get); err != nil {
 		return err
 	}
-	return r.take(ctx, f, false)
+	return r.take(ctx, f, rd, false)
 }
 
 // A message is a protobuf message as bytes. Without a buffer it is the empty message: an Export*ServiceResponse that

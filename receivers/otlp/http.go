@@ -68,9 +68,9 @@ func (r *Receiver) post(w http.ResponseWriter, req *http.Request, s telemetry.Si
 	if err != nil {
 		return err
 	}
-	defer body.Release()
-	f.Body = body.Bytes
-	return r.take(req.Context(), f, mediaType == jsonType)
+	rd := r.begin(body.Bytes, body.Release)
+	defer rd.decoded.Release()
+	return r.take(req.Context(), f, rd, mediaType == jsonType)
 }
 
 func unsupported(err error) error {

@@ -267,3 +267,16 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	check("CountLogs", func() error { _, err := otlp.CountLogs(logs); return err })
 	check("CountSpans", func() error { _, err := otlp.CountSpans(spans); return err })
 }
+
+// BenchmarkDecodeSpansOnly is what observers read of spans.
+func BenchmarkDecodeSpansOnly(b *testing.B) {
+	body := spanBody(b)
+	d := otlp.NewDecoder()
+	d.Only(telemetry.NewAttributes("http.request.method", "http.response.status_code", "server.address", "peer.service"))
+	for b.Loop() {
+		if _, err := d.Spans(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+	perRecord(b, len(body))
+}

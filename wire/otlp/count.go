@@ -51,6 +51,14 @@ func (w *walk) message(data []byte, m *message) error {
 		if f.sub == attrMessage && quickCheck(r.Data) {
 			continue
 		}
+		if f.sub == &spanMessage {
+			if attrs, ok := checkSpan(r.Data); ok {
+				if w.elements += attrs; w.elements > maxElements {
+					return ErrTooMany
+				}
+				continue
+			}
+		}
 		if err := w.message(r.Data, f.sub); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/braidhq/braid/telemetry"
 	"github.com/braidhq/braid/wire/intern"
@@ -23,7 +24,8 @@ const keepRecords = 1 << 16
 // A Decoder turns bodies into batches. It keeps its memory from call to call and interns resources, so it should live
 // as long as its owner. It is not for concurrent use.
 type Decoder struct {
-	resources intern.Cache[resource]
+	only      *telemetry.Attributes // of spans
+	resources *resources
 
 	batches  []telemetry.Batch
 	pointers []*telemetry.Batch
@@ -41,8 +43,21 @@ type resource struct {
 	elements int
 }
 
+// resources are interned by the decoders of one family, which may be used side by side.
+type resources struct {
+	mu    sync.Mutex
+	cache intern.Cache[resource]
+}
+
 // NewDecoder returns a decoder with nothing interned.
-func NewDecoder() *Decoder { return &Decoder{} }
+func NewDecoder() *Decoder { return &Decoder{resources: &resources{}} }
+
+// Fork returns a decoder that shares its interned resources with d. The two may be used concurrently.
+func (d *Decoder) Fork() *Decoder { return &Decoder{resources: d.resources, only: d.only} }
+
+// Only has spans' attributes left out that are not among those from now on; those of resources and scopes stay, and so does
+// Raw. What is left out is checked all the same.
+func (d *Decoder) Only(attributes *telemetry.Attributes) { d.only = attributes }
 
 // Logs decodes an ExportLogsServiceRequest: one batch per ScopeLogs that has records, in order. The result is lent
 // until the next call and aliases body, which must not change meanwhile; its Resources may be kept and are never nil.
@@ -188,7 +203,10 @@ func (d *Decoder) scopeRecords(data []byte, signal telemetry.Signal) error {
 
 // resource returns the interned Resource of an encoded Resource message.
 func (d *Decoder) resource(data []byte) (*telemetry.Resource, error) {
-	if known, ok := d.resources.Get(data); ok {
+	d.resources.mu.Lock()
+	known, ok := d.resources.cache.Get(data)
+	d.resources.mu.Unlock()
+	if ok {
 		return known.shared, d.countElements(known.elements)
 	}
 	start := len(d.attrs)
@@ -209,7 +227,9 @@ func (d *Decoder) resource(data []byte) (*telemetry.Resource, error) {
 	}
 	made := resource{NewResource(d.attrs[start:]), len(d.attrs) - start}
 	d.attrs = d.attrs[:start] // made of copies
-	d.resources.Put(data, made)
+	d.resources.mu.Lock()
+	d.resources.cache.Put(data, made)
+	d.resources.mu.Unlock()
 	return made.shared, nil
 }
 

@@ -14,7 +14,12 @@ func (d *Decoder) span(data []byte) error {
 	}
 	d.spans = append(d.spans, telemetry.Span{Raw: data})
 	s := &d.spans[len(d.spans)-1]
-	attrs := len(d.attrs)
+	attrs, elements := len(d.attrs), d.elements
+	if d.quickSpan(s, data) {
+		s.Attrs = d.attrs[attrs:len(d.attrs):len(d.attrs)]
+		return nil
+	}
+	*s, d.attrs, d.elements = telemetry.Span{Raw: data}, d.attrs[:attrs], elements
 	r := protobuf.Read(data)
 	for r.Next() {
 		switch r.Tag {
@@ -33,8 +38,12 @@ func (d *Decoder) span(data []byte) error {
 		case spanEnd:
 			s.EndUnixNano = int64(r.Bits)
 		case spanAttributes:
-			if _, err := d.attr(r.Data); err != nil {
+			a, err := d.attr(r.Data)
+			if err != nil {
 				return fmt.Errorf("cannot read span %d: %w", len(d.spans)-1, err)
+			}
+			if !d.only.Has(a.Key) {
+				d.attrs = d.attrs[:len(d.attrs)-1]
 			}
 		case spanStatus:
 			if err := readStatus(r.Data, s); err != nil {

@@ -73,7 +73,7 @@ func Run(ctx context.Context, cfg *config.Agent, load func() (*config.Agent, err
 	mux := run.NewMux(a.registries, state)
 	mux.Handle("POST "+run.ReloadPath, reloader)
 	listeners.ServeWeb(answering, mux)
-	listeners.ServeReceivers(intake, run.NewGuard(a, limit), cfg.Limits, registry)
+	listeners.ServeReceivers(intake, run.NewGuard(a, limit), cfg.Limits, nil, registry)
 	intake.Go("reload", func(ctx context.Context) error { return reloader.Run(ctx, func() error { return a.reload(load) }) })
 	state.SetReady(true)
 	logger.Info("started", "version", version, "http", listeners.HTTPAddr(), "grpc", listeners.GRPCAddr(), "web", listeners.WebAddr(), "aggregator", cfg.Aggregator.URL)

@@ -11,6 +11,7 @@ import (
 	"github.com/braidhq/braid/cmd/internal/run"
 	"github.com/braidhq/braid/config"
 	"github.com/braidhq/braid/pipeline"
+	"github.com/braidhq/braid/telemetry"
 )
 
 // A generation is everything to the right of the queue, built for one configuration: observers, sampling and deliveries on
@@ -81,6 +82,7 @@ func (a *aggregator) drop(g *generation) error {
 // A current serves what the generation in use serves.
 type current struct {
 	spans, api http.Handler
+	only       *telemetry.Attributes // of spans, that observers ask for
 }
 
 // serve returns a handler that asks pick of what is in use then.

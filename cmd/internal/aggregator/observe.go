@@ -26,6 +26,7 @@ var histograms = map[string]traces.Histograms{"classic": traces.Classic, "native
 type observers struct {
 	deliveries []*pipeline.Delivery
 	spans      *pipeline.Delivery // of these, that of spans
+	only       *telemetry.Attributes
 	counts     *correlate.LogCounts
 	red        *traces.RED
 	graph      *traces.Graph
@@ -45,20 +46,23 @@ func observe(queue *pipeline.Queue, cfg *config.Aggregator, s *sampling, logger 
 		graph:    traces.NewGraph(traces.GraphOptions{MaxSeries: cfg.Limits.MaxSeries, Cluster: cfg.Cluster, Histograms: kind}),
 		interval: time.Duration(cfg.SpanMetrics.Interval),
 	}
+	o.only = telemetry.NewAttributes(slices.Concat(o.red.Attributes(), o.graph.Attributes(), s.attributes())...)
 	lists := [...][]pipeline.Observer{s.observers(telemetry.Logs, o.counts), s.observers(telemetry.Spans, o.red), s.observers(telemetry.Samples)}
 	lists[1] = append(lists[1], o.graph)
 	for i, signal := range telemetry.Signals {
 		if len(lists[i]) == 0 {
 			continue
 		}
-		cursor, err := queue.Cursor(signal, observeCursor, s.hold())
+		options := s.hold()
+		options.Decoded = signal != telemetry.Samples
+		cursor, err := queue.Cursor(signal, observeCursor, options)
 		if err != nil {
 			return nil, err
 		}
 		d := &pipeline.Delivery{Cursor: cursor, Observers: lists[i], MaxBodyBytes: maxBody(cfg), Logger: logger}
 		o.deliveries = append(o.deliveries, d)
 		if signal == telemetry.Spans {
-			o.spans = d
+			o.spans, d.Only = d, o.only
 		}
 	}
 	return o, nil

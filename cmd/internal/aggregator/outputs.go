@@ -33,6 +33,7 @@ type output struct {
 	signals  []telemetry.Signal
 	sink     telemetry.Sink
 	frames   telemetry.Appender
+	only     *telemetry.Attributes // of spans, that sink looks at
 	// exemplars is what becomes of those of its samples: verified, passthrough or off.
 	exemplars string
 
@@ -177,7 +178,7 @@ func (out *output) openOTLP() error {
 	if err != nil {
 		return err
 	}
-	out.sink = exporter
+	out.sink, out.only = exporter, noAttributes // spans go on as they came
 	for _, s := range c.Signals {
 		out.signals = append(out.signals, map[string]telemetry.Signal{"logs": telemetry.Logs, "spans": telemetry.Spans}[s])
 	}
@@ -267,7 +268,7 @@ func (o *outputs) deliveries(queue *pipeline.Queue, cfg *config.Aggregator, s *s
 				}
 				continue
 			}
-			d := &pipeline.Delivery{Cursor: cursor, Sink: out.sink, MaxBodyBytes: maxBody(cfg), Logger: logger}
+			d := &pipeline.Delivery{Cursor: cursor, Sink: out.sink, Only: out.only, MaxBodyBytes: maxBody(cfg), Logger: logger}
 			switch {
 			case signal == telemetry.Spans:
 				s.spans(d)

@@ -27,7 +27,7 @@ func (a *aggregator) begin(cfg *config.Aggregator) error {
 // use runs g, and serves what it has.
 func (a *aggregator) use(g *generation) {
 	a.generation = g
-	a.current.Store(&current{spans: spanMetrics(g.spans), api: g.outputs.query(a.access.reads, g.own)})
+	a.current.Store(&current{spans: spanMetrics(g.spans), api: g.outputs.query(a.access.reads, g.own), only: g.observers.only})
 	a.queue.Resume()
 	a.slot.Go(func(ctx context.Context) error {
 		return g.run(ctx, a.queue, func() { a.state.SetReady(true) }, a.logger)

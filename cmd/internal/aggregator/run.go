@@ -62,7 +62,8 @@ func Run(ctx context.Context, cfg *config.Aggregator, load func() (*config.Aggre
 	defer func() { err = errors.Join(err, a.end()) }()
 	reloader := run.NewReloader(registry, logger)
 	listeners.ServeWeb(answering, access.serve(a.web(reloader)))
-	listeners.ServeReceivers(intake, run.NewGuard(pipeline.Pack(queue, telemetry.Snappy), limit), cfg.Limits, registry)
+	observed := func() *telemetry.Attributes { return a.current.Load().only }
+	listeners.ServeReceivers(intake, run.NewGuard(pipeline.Pack(queue, telemetry.Snappy), limit), cfg.Limits, observed, registry)
 	intake.Go("reload", func(ctx context.Context) error { return reloader.Run(ctx, func() error { return a.reload(load) }) })
 	logger.Info("started", "version", version, "http", listeners.HTTPAddr(), "grpc", listeners.GRPCAddr(), "web", listeners.WebAddr())
 	err = group.Wait(ctx, run.StopWithin)

@@ -28,6 +28,9 @@ const (
 	spanMetricsMemory = 5 * time.Minute
 )
 
+// noAttributes is for those who look at no attribute of a span: some at its ids alone, some hand it on as it came.
+var noAttributes = telemetry.NewAttributes()
+
 // sampling knows which traces are kept. Where the configuration drops some it has a decider with a cursor of its own.
 type sampling struct {
 	wait, late time.Duration
@@ -75,7 +78,7 @@ func openSampling(queue *pipeline.Queue, cfg *config.Aggregator, lines map[strin
 		return nil, errors.Join(err, s.close())
 	}
 	s.delivery = &pipeline.Delivery{
-		Cursor: cursor, Sink: s.decider, Observers: []pipeline.Observer{s.decider}, MaxBodyBytes: maxBody(cfg), Logger: logger,
+		Cursor: cursor, Sink: s.decider, Observers: []pipeline.Observer{s.decider}, Only: noAttributes, MaxBodyBytes: maxBody(cfg), Logger: logger,
 	}
 	return s, nil
 }
@@ -91,6 +94,14 @@ func (s *sampling) observers(signal telemetry.Signal, first ...pipeline.Observer
 		return append(first, s.traces)
 	}
 	return first
+}
+
+// attributes are the span attributes that observers look at.
+func (s *sampling) attributes() []string {
+	if s.traces != nil {
+		return nil
+	}
+	return s.index.Attributes()
 }
 
 // hold is what observers' cursors have to hold.

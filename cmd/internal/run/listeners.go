@@ -106,12 +106,12 @@ func (l *Listeners) ServeWeb(stage *Stage, handler http.Handler) {
 	}
 }
 
-// ServeReceivers serves OTLP and remote-write, in front of next.
-func (l *Listeners) ServeReceivers(stage *Stage, next telemetry.Appender, limits config.Limits, registry prometheus.Registerer) {
+// ServeReceivers serves OTLP and remote-write, in front of next. observed is that of [otlp.Options].
+func (l *Listeners) ServeReceivers(stage *Stage, next telemetry.Appender, limits config.Limits, observed func() *telemetry.Attributes, registry prometheus.Registerer) {
 	if l.http == nil && l.grpc == nil {
 		return
 	}
-	receiver := otlp.New(next, otlp.Options{MaxBodyBytes: int64(limits.MaxBodyBytes), Registerer: registry})
+	receiver := otlp.New(next, otlp.Options{MaxBodyBytes: int64(limits.MaxBodyBytes), Observed: observed, Registerer: registry})
 	if l.http != nil {
 		mux := http.NewServeMux()
 		mux.Handle("/", receiver.Handler())

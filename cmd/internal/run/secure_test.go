@@ -63,7 +63,7 @@ func receivers(t *testing.T, c listen.Config, review listen.ReviewToken) (*count
 		t.Fatal(err)
 	}
 	group := NewGroup()
-	l.ServeReceivers(group.Stage(), taken, config.Limits{MaxBodyBytes: 64 << 20}, nil)
+	l.ServeReceivers(group.Stage(), taken, config.Limits{MaxBodyBytes: 64 << 20}, nil, nil)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- group.Wait(ctx, time.Minute) }()

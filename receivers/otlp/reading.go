@@ -1,0 +1,85 @@
+package otlp
+
+import (
+	"github.com/braidhq/braid/telemetry"
+	wire "github.com/braidhq/braid/wire/otlp"
+)
+
+// A reading is the memory of one request. It is in use until the request is answered and nobody holds what was decoded of it.
+type reading struct {
+	r       *Receiver
+	body    []byte // as it came
+	let     func() // gives that back
+	buffer  []byte // of the body decompressed
+	kept    int64  // bytes charged for what is decoded; 0: nothing is kept
+	decoder *wire.Decoder
+	decoded telemetry.Decoded
+	free    func()
+}
+
+func newReading(r *Receiver, decoder *wire.Decoder) *reading {
+	rd := &reading{r: r, decoder: decoder}
+	rd.free = rd.end
+	return rd
+}
+
+// begin returns the memory for a request with that body. [telemetry.Decoded.Release] ends it; let is called then.
+func (r *Receiver) begin(body []byte, let func()) *reading {
+	rd := r.readings.Get().(*reading)
+	rd.body, rd.let = body, let
+	rd.decoded.Begin(rd.free)
+	return rd
+}
+
+func (rd *reading) end() {
+	let, kept := rd.let, rd.kept
+	rd.body, rd.let, rd.kept = nil, nil, 0
+	rd.decoded.Body, rd.decoded.Batches = nil, nil
+	if cap(rd.buffer) > maxDecoded {
+		rd.buffer = nil
+	}
+	rd.r.gate.Let(kept)
+	rd.r.readings.Put(rd)
+	let()
+}
+
+// maxDecoded is the size of a body beyond which it is checked only: decoded, it takes as much memory again.
+const maxDecoded = 1 << 20
+
+// read checks a body and returns how many records it has. It decodes them if somebody will ask for them.
+func (rd *reading) read(s telemetry.Signal, plain []byte) (records int, err error) {
+	d := &rd.decoded
+	switch {
+	case rd.r.observed == nil || len(plain) > maxDecoded:
+		if s == telemetry.Logs {
+			return wire.CountLogs(plain)
+		}
+		return wire.CountSpans(plain)
+	case s == telemetry.Logs:
+		d.Only = nil
+		d.Batches, err = rd.decoder.Logs(plain)
+	default:
+		d.Only = rd.r.observed()
+		rd.decoder.Only(d.Only)
+		d.Batches, err = rd.decoder.Spans(plain)
+	}
+	d.Body = plain
+	for _, b := range d.Batches {
+		records += b.Len()
+	}
+	return records, err
+}
+
+// keep keeps what was decoded beyond the turn whose buffer is given: unless there are too many bytes in flight already.
+func (rd *reading) keep(buffer *[]byte) {
+	d := &rd.decoded
+	if len(d.Batches) == 0 {
+		return
+	}
+	size := 2 * int64(len(d.Body))
+	if rd.r.gate.Hold(size) != nil {
+		return
+	}
+	rd.kept = size
+	rd.buffer, *buffer = *buffer, rd.buffer // the batches may lie in it
+}
