@@ -1,7 +1,6 @@
 package traces
 
 import (
-	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +17,7 @@ type GraphOptions struct {
 	Idle time.Duration
 	// Wait is for how long, in receive time, a span waits for the other side of its call. 0: 10 seconds.
 	Wait time.Duration
-	// MaxPending bounds the spans that wait; beyond it the oldest waits no longer. 0: 65,536, of 120 bytes each.
+	// MaxPending bounds the spans that wait; beyond it the oldest waits no longer. 0: 65,536, of 64 bytes each and 16 in an index.
 	MaxPending int
 	// As in [Options].
 	Cluster    string
@@ -30,14 +29,22 @@ const (
 	defaultWait       = 10 * time.Second
 	defaultMaxPending = 1 << 16
 
-	// The values of connection_type; a call between two services has none.
-	messagingSystem = "messaging_system"
-	database        = "database"
-	virtualNode     = "virtual_node"
-
 	unknownService = "unknown_service"
 	user           = "user" // who calls a server span without a parent
 )
+
+// A link is how two services are connected.
+type link uint8
+
+const (
+	direct link = iota
+	messagingSystem
+	database
+	virtualNode
+)
+
+// connectionTypes are the values of connection_type.
+var connectionTypes = [...]string{direct: "", messagingSystem: "messaging_system", database: "database", virtualNode: "virtual_node"}
 
 // An edge counts the calls of one client to one server.
 type edge struct {
@@ -65,8 +72,9 @@ type Graph struct {
 	now     int64 // the latest receive time
 	swept   int64
 	gone    []*edge
-	names   map[string]string // interned: what was received -> label
-	key     []byte            // scratch
+	names   names
+	recent  map[call]*edge // those of edges that were asked for by these names
+	key     []byte         // scratch
 
 	exporting sync.Mutex
 	self      graphMetrics
@@ -89,7 +97,7 @@ func NewGraph(o GraphOptions) *Graph {
 	g := &Graph{
 		maxSeries: o.MaxSeries, idle: int64(o.Idle), wait: int64(o.Wait), shape: newShape(o.Histograms, o.Buckets),
 		families: newGraphFamilies(o.Cluster), edges: map[string]*edge{}, pending: newPending(o.MaxPending),
-		names: map[string]string{}, self: newGraphMetrics(),
+		names: newNames(), recent: map[call]*edge{}, self: newGraphMetrics(),
 	}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(g, g.Self())
@@ -109,17 +117,21 @@ func (g *Graph) Observe(b *telemetry.Batch, replayed bool) {
 	defer g.mu.Unlock()
 	g.now = max(g.now, b.ReceivedUnixNano)
 	g.expire()
-	service := unknownService
-	if b.Resource != nil && b.Resource.Service != "" {
-		service = g.intern(b.Resource.Service)
+	if g.names.full() {
+		g.forgetNames()
 	}
+	label := unknownService
+	if b.Resource != nil && b.Resource.Service != "" {
+		label = b.Resource.Service
+	}
+	service := g.names.intern(label)
 	for i := range b.Spans {
 		g.observe(&b.Spans[i], service)
 	}
 	g.sweep()
 }
 
-func (g *Graph) observe(s *telemetry.Span, service string) {
+func (g *Graph) observe(s *telemetry.Span, service name) {
 	h := half{service: service, received: g.now, failed: s.Status == telemetry.StatusError}
 	id := s.SpanID
 	switch s.Kind {
@@ -148,9 +160,7 @@ func (g *Graph) observe(s *telemetry.Span, service string) {
 		return
 	}
 	p := newPeer(s.Attrs)
-	if h.peer = p.name(); h.peer != "" {
-		h.peer = g.intern(h.peer)
-	}
+	h.peer = g.names.intern(p.name())
 	if p.isDatabase() && !h.messaging {
 		g.call(&h, &half{service: h.peer, nanos: h.nanos}, database)
 		return
@@ -164,7 +174,7 @@ func (g *Graph) root(h *half) {
 		g.unpaired(h)
 		return
 	}
-	g.virtual(user, h.service, h)
+	g.virtual(g.names.intern(user), h.service, h)
 }
 
 // callee pairs h with its caller if that is here, and lets it wait else.
@@ -226,7 +236,7 @@ func (g *Graph) giveUp() {
 	h := g.pending.pop(g.pending.oldest)
 	switch {
 	case h.paired:
-	case h.side == callers && h.peer != "":
+	case h.side == callers && h.peer != 0:
 		g.virtual(h.service, h.peer, &h)
 	default:
 		g.unpaired(&h)
@@ -234,14 +244,14 @@ func (g *Graph) giveUp() {
 }
 
 func (g *Graph) pair(client, server *half) {
-	kind := ""
+	kind := direct
 	if client.messaging || server.messaging {
 		kind = messagingSystem
 	}
 	g.call(client, server, kind)
 }
 
-func (g *Graph) call(client, server *half, kind string) {
+func (g *Graph) call(client, server *half, kind link) {
 	e := g.edge(client.service, server.service, kind)
 	e.count(client.failed || server.failed)
 	e.server.observe(server.nanos, &g.shape)
@@ -249,7 +259,7 @@ func (g *Graph) call(client, server *half, kind string) {
 }
 
 // virtual counts a call of which one side sends no spans; how long it took is known as the other side, h, saw it.
-func (g *Graph) virtual(client, server string, h *half) {
+func (g *Graph) virtual(client, server name, h *half) {
 	e := g.edge(client, server, virtualNode)
 	e.count(h.failed)
 	if h.side == callees {
@@ -267,32 +277,53 @@ func (e *edge) count(failed bool) {
 }
 
 func (g *Graph) unpaired(h *half) {
-	kind, client, server := "", h.service, ""
+	kind, client, server := direct, h.service, name(0)
 	if h.messaging {
 		kind = messagingSystem
 	}
 	if h.side == callees {
-		client, server = "", h.service
+		client, server = 0, h.service
 	}
 	g.edge(client, server, kind).unpaired++
 }
 
-// edge returns the edge of three interned labels, used now.
-func (g *Graph) edge(client, server, kind string) *edge {
+// A call is what an edge is asked for by.
+type call struct {
+	client, server name
+	link           link
+}
+
+// edge returns the edge of a call, used now.
+func (g *Graph) edge(client, server name, kind link) *edge {
+	c := call{client, server, kind}
+	e := g.recent[c]
+	if e == nil {
+		var own bool
+		if e, own = g.search(g.names.labels[client], g.names.labels[server], connectionTypes[kind]); own {
+			g.recent[c] = e
+		}
+	}
+	e.received = g.now
+	return e
+}
+
+// search returns the edge of three labels, new if there is room for it; own: it is not one that others share for want of room.
+func (g *Graph) search(client, server, kind string) (e *edge, own bool) {
 	g.key = appendValue(appendValue(appendValue(g.key[:0], client), server), kind)
-	e := g.edges[string(g.key)]
-	if e == nil && len(g.edges) >= g.maxSeries {
+	e, own = g.edges[string(g.key)]
+	if !own && len(g.edges) >= g.maxSeries {
 		g.self.overflow.Inc()
 		g.key = appendValue(g.key[:0], overflowOf(client))
 		g.key = appendValue(appendValue(g.key, overflowOf(server)), kind)
 		e = g.edges[string(g.key)]
+	} else {
+		own = true
 	}
 	if e == nil {
 		e = &edge{key: string(g.key), server: newDurations(&g.shape), client: newDurations(&g.shape), start: g.now}
 		g.edges[e.key] = e
 	}
-	e.received = g.now
-	return e
+	return e, own
 }
 
 // overflowOf keeps an empty label empty: it says which side of a call is missing.
@@ -303,30 +334,13 @@ func overflowOf(label string) string {
 	return overflow
 }
 
-// maxNames bounds the interned names: those still in use stay with who uses them.
-const maxNames = 1 << 14
-
-// intern returns s, which is lent, as a label.
-func (g *Graph) intern(s string) string {
-	s = cut(s)
-	if name, ok := g.names[s]; ok {
-		return name
-	}
-	if len(g.names) >= maxNames {
-		clear(g.names)
-	}
-	s = strings.Clone(s)
-	name := clean(s)
-	g.names[s] = name
-	return name
-}
-
 // sweep forgets the edges that have been idle for too long, looking once in a tenth of that time.
 func (g *Graph) sweep() {
 	if g.now-g.swept < g.idle/10 {
 		return
 	}
 	g.swept = g.now
+	clear(g.recent)
 	for key, e := range g.edges {
 		if g.now-e.received > g.idle {
 			delete(g.edges, key)

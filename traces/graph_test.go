@@ -165,13 +165,13 @@ func reckoned(all []heard, wait int64) map[string]string {
 		c := &all[i]
 		if c.Kind == telemetry.SpanKindServer || c.Kind == telemetry.SpanKindConsumer {
 			if !slices.ContainsFunc(all, func(x heard) bool { return x.SpanID == c.ParentID && x.TraceID == c.TraceID }) {
-				g.unpaired(&half{service: c.service, side: callees, messaging: c.Kind == telemetry.SpanKindConsumer})
+				g.unpaired(&half{service: g.names.intern(c.service), side: callees, messaging: c.Kind == telemetry.SpanKindConsumer})
 			}
 			continue
 		}
 		messaging := c.Kind == telemetry.SpanKindProducer
 		side := func(h *heard, s side) *half {
-			return &half{service: h.service, nanos: h.EndUnixNano - h.StartUnixNano, failed: h.Status == telemetry.StatusError, side: s, messaging: messaging}
+			return &half{service: g.names.intern(h.service), nanos: h.EndUnixNano - h.StartUnixNano, failed: h.Status == telemetry.StatusError, side: s, messaging: messaging}
 		}
 		paired := 0
 		for j := range all {
@@ -189,7 +189,7 @@ func reckoned(all []heard, wait int64) map[string]string {
 		switch {
 		case paired > 0:
 		case len(c.Attrs) > 0:
-			g.virtual(c.service, "p", side(c, callers))
+			g.virtual(g.names.intern(c.service), g.names.intern("p"), side(c, callers))
 		default:
 			g.unpaired(side(c, callers))
 		}

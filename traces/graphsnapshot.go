@@ -53,7 +53,7 @@ func (g *Graph) AppendSnapshot(b []byte) []byte {
 	g.pending.each(func(h *half) {
 		b = append(b, h.id[:]...)
 		b = append(b, flag(h.side == callees, flagCallee)|flag(h.messaging, flagMessaging)|flag(h.failed, flagFailed)|flag(h.paired, flagPaired))
-		b = appendString(appendString(b, h.service), h.peer)
+		b = appendString(appendString(b, g.names.labels[h.service]), g.names.labels[h.peer])
 		b = binary.AppendUvarint(b, uint64(h.nanos))
 		b = binary.AppendUvarint(b, uint64(g.now-h.received))
 	})
@@ -73,10 +73,11 @@ func (g *Graph) Restore(snapshot []byte) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.now, g.swept, g.edges, g.gone = s.now, s.swept, s.edges, nil
-	g.pending = newPending(g.pending.max)
+	g.pending, g.names = newPending(g.pending.max), newNames()
+	clear(g.recent)
 	for i := range s.halves {
-		h := &s.halves[i]
-		h.service, h.peer = g.intern(h.service), g.intern(h.peer)
+		h := &s.halves[i].half
+		h.service, h.peer = g.names.intern(s.halves[i].service), g.names.intern(s.halves[i].peer)
 		hash := g.pending.hash(&h.id)
 		g.push(h, hash, g.pending.head(&h.id, hash))
 	}
@@ -86,7 +87,13 @@ func (g *Graph) Restore(snapshot []byte) error {
 type graphState struct {
 	now, swept int64
 	edges      map[string]*edge
-	halves     []half
+	halves     []savedHalf
+}
+
+// A savedHalf is a half with its labels.
+type savedHalf struct {
+	half
+	service, peer string
 }
 
 func (g *Graph) read(b []byte) (graphState, error) {
@@ -124,7 +131,7 @@ func (g *Graph) read(b []byte) (graphState, error) {
 	return s, nil
 }
 
-func (d *decoder) half(now int64) (h half) {
+func (d *decoder) half(now int64) (h savedHalf) {
 	copy(h.id[:], d.take(uint64(len(h.id))))
 	flags := d.byte()
 	h.messaging, h.failed, h.paired = flags&flagMessaging != 0, flags&flagFailed != 0, flags&flagPaired != 0

@@ -119,8 +119,8 @@ func TestMemoryIsFlat(t *testing.T) {
 	if late > early+early/5+1<<20 {
 		t.Errorf("%d bytes in use after 200,000 operations, %d after 1,000,000", early, late)
 	}
-	if len(r.series) != maxSeries+1 || len(g.edges) != maxSeries+1 || g.pending.len() > 5000 || len(g.names) > maxNames {
-		t.Errorf("%d series, %d edges, %d wait, %d names", len(r.series), len(g.edges), g.pending.len(), len(g.names))
+	if len(r.series) != maxSeries+1 || len(g.edges) != maxSeries+1 || g.pending.len() > 5000 || len(g.names.labels) > maxNames {
+		t.Errorf("%d series, %d edges, %d wait, %d names", len(r.series), len(g.edges), g.pending.len(), len(g.names.labels))
 	}
 	calls := uint64(0)
 	for _, s := range r.series {
@@ -170,7 +170,7 @@ func BenchmarkSnapshot(b *testing.B) {
 			r.Observe(batch, false)
 		}
 		g.Observe(batch, false)
-		g.edge(batch.Resource.Service, "server", "").unpaired++
+		g.edge(g.names.intern(batch.Resource.Service), g.names.intern("server"), direct).unpaired++
 	}
 	for name, snapshot := range map[string]func([]byte) []byte{"red": r.AppendSnapshot, "graph": g.AppendSnapshot} {
 		b.Run(name, func(b *testing.B) {

@@ -26,14 +26,14 @@ func newCallID(trace telemetry.TraceID, span telemetry.SpanID) (id callID) {
 // A half is one side of a call, waiting for the other.
 type half struct {
 	id        callID
-	service   string // interned
-	peer      string // interned; of a caller whose callee may send no spans
-	nanos     int64
-	received  int64
+	service   name
+	peer      name // of a caller whose callee may send no spans
 	side      side
 	messaging bool
 	failed    bool
 	paired    bool // a producer waits for more consumers
+	nanos     int64
+	received  int64
 }
 
 // pending holds halves until they are paired or too old. It is a table of a bounded size, without a pointer or an
@@ -59,9 +59,9 @@ type slot struct {
 	at   int32 // place + 1; 0: free
 }
 
+// A place is 64 bytes, a line of the processor's cache.
 type place struct {
 	half
-	hash         uint32
 	older, newer int32
 	next, last   int32 // of the chain; last is right in its head alone
 }
@@ -98,7 +98,7 @@ func (p *pending) push(h *half, hash uint32, head int32) {
 	} else {
 		p.place = append(p.place, place{})
 	}
-	p.place[at] = place{half: *h, hash: hash, older: p.newest, newer: -1, next: -1, last: at}
+	p.place[at] = place{half: *h, older: p.newest, newer: -1, next: -1, last: at}
 	if p.newest >= 0 {
 		p.place[p.newest].newer = at
 	} else {
@@ -141,7 +141,7 @@ func (p *pending) grow() {
 func (p *pending) pop(at int32) half {
 	x := &p.place[at]
 	mask := uint32(len(p.index) - 1)
-	i := x.hash & mask
+	i := p.hash(&x.id) & mask
 	for p.index[i].at != at+1 {
 		i = (i + 1) & mask
 	}
