@@ -77,6 +77,7 @@ func (d *decoder) forkOTLP() *otlp.Decoder {
 	}
 	made := otlp.NewDecoder()
 	made.Only(d.only)
+	made.Trust() // whoever has appended it has checked it
 	return made
 }
 

@@ -87,7 +87,7 @@ func (d *Delivery) pass(at bookmark) {
 }
 
 const (
-	shortestPoll = time.Millisecond
+	shortestPoll = 20 * time.Millisecond // so that what comes in a stream passes in company
 	longestPoll  = 100 * time.Millisecond
 )
 

@@ -3,7 +3,10 @@ package telemetry
 import "sync/atomic"
 
 // Attributes are the keys of those span attributes that somebody asks for. A nil *Attributes asks for all.
-type Attributes struct{ byLength [64][]string }
+type Attributes struct {
+	byLength [64][]string
+	n        int
+}
 
 // NewAttributes returns a set of keys.
 func NewAttributes(keys ...string) *Attributes {
@@ -12,8 +15,12 @@ func NewAttributes(keys ...string) *Attributes {
 		at := &a.byLength[len(key)%len(a.byLength)]
 		*at = append(*at, key)
 	}
+	a.n = len(keys)
 	return a
 }
+
+// None reports whether no attribute is asked for.
+func (a *Attributes) None() bool { return a != nil && a.n == 0 }
 
 // HasLength reports whether a key of that length may be among those asked for; most attributes are settled by it.
 func (a *Attributes) HasLength(n int) bool { return a == nil || len(a.byLength[n%len(a.byLength)]) > 0 }

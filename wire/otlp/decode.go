@@ -25,6 +25,7 @@ const keepRecords = 1 << 16
 // as long as its owner. It is not for concurrent use.
 type Decoder struct {
 	only      *telemetry.Attributes // of spans
+	trusting  bool
 	resources *resources
 
 	batches  []telemetry.Batch
@@ -53,11 +54,17 @@ type resources struct {
 func NewDecoder() *Decoder { return &Decoder{resources: &resources{}} }
 
 // Fork returns a decoder that shares its interned resources with d. The two may be used concurrently.
-func (d *Decoder) Fork() *Decoder { return &Decoder{resources: d.resources, only: d.only} }
+func (d *Decoder) Fork() *Decoder {
+	return &Decoder{resources: d.resources, only: d.only, trusting: d.trusting}
+}
 
 // Only has spans' attributes left out that are not among those from now on; those of resources and scopes stay, and so does
 // Raw. What is left out is checked all the same.
 func (d *Decoder) Only(attributes *telemetry.Attributes) { d.only = attributes }
+
+// Trust says that bodies have been checked before, by another decoder or [CountSpans]: what is left out of spans is passed by
+// from now on.
+func (d *Decoder) Trust() { d.trusting = true }
 
 // Logs decodes an ExportLogsServiceRequest: one batch per ScopeLogs that has records, in order. The result is lent
 // until the next call and aliases body, which must not change meanwhile; its Resources may be kept and are never nil.

@@ -124,6 +124,13 @@ func (d *Decoder) quickSpan(s *telemetry.Span, b []byte) bool {
 	for i := 0; i < len(b); {
 		tag := b[i]
 		switch {
+		case tag == spanAttributes && d.trusting && d.only.None():
+			head, n := lengthOf(b[i+1:])
+			if head == 0 {
+				return false
+			}
+			i += 1 + head + n
+			continue
 		case tag == spanAttributes:
 			if n := d.quickSpanAttr(b[i+1:]); n > 0 {
 				i += 1 + n
@@ -185,7 +192,7 @@ func (d *Decoder) quickBytes(s *telemetry.Span, tag byte, data []byte) bool {
 			d.attrs = d.attrs[:len(d.attrs)-1]
 		}
 	default:
-		return false
+		return d.trusting // events and links are left out
 	}
 	return true
 }
