@@ -17,6 +17,13 @@ import (
 type seen struct {
 	life, part int64
 	parts      []*seenPart // by number, oldest first
+	recent     [256]seenTrace
+}
+
+// A seenTrace is the latest trace of its id and when it began. A request has spans of one trace in several batches.
+type seenTrace struct {
+	id telemetry.TraceID
+	t  int64
 }
 
 // A seenPart has the traces that began in one part of receive time, and those that were odd then.
@@ -73,6 +80,16 @@ func (p *seenPart) mark(id telemetry.TraceID, t int64) {
 // span takes in a span and returns when its trace began, whether it has just begun, and whether that was soon after the end
 // of another of the same id. In a replay the trace may be one that was stored and begins later.
 func (s *seen) span(id telemetry.TraceID, received int64) (t int64, begins, again bool) {
+	recent := &s.recent[id[len(id)-1]]
+	if recent.id == id && received-recent.t <= s.part {
+		return recent.t, false, false
+	}
+	t, begins, again = s.look(id, received)
+	*recent = seenTrace{id, t}
+	return t, begins, again
+}
+
+func (s *seen) look(id telemetry.TraceID, received int64) (t int64, begins, again bool) {
 	before, known := s.latest(id)
 	if known && received-before <= s.life {
 		if received-before > s.part {
@@ -120,6 +137,7 @@ func (s *seen) append(b []byte) []byte {
 // read takes what append has added off d.
 func (s *seen) read(d *decoder) {
 	s.parts = nil
+	clear(s.recent[:])
 	for left := d.uvarint(); left > 0 && !d.bad; left-- {
 		id := d.traceID()
 		o := odd{d.varint(), d.varint()}

@@ -25,17 +25,18 @@ func (a *Attributes) None() bool { return a != nil && a.n == 0 }
 // HasLength reports whether a key of that length may be among those asked for; most attributes are settled by it.
 func (a *Attributes) HasLength(n int) bool { return a == nil || len(a.byLength[n%len(a.byLength)]) > 0 }
 
-// Has reports whether key is asked for.
-func (a *Attributes) Has(key string) bool {
+// Find reports whether key is asked for, and returns it in memory that all who ask share: comparing it with what they ask for
+// does not touch the bytes that it was read from.
+func (a *Attributes) Find(key string) (string, bool) {
 	if a == nil {
-		return true
+		return key, true
 	}
 	for _, known := range a.byLength[len(key)%len(a.byLength)] {
 		if known == key {
-			return true
+			return known, true
 		}
 	}
-	return false
+	return "", false
 }
 
 // A Decoded is a frame as its receiver has decoded it to see whether it is in order. It goes along with the frame through the

@@ -2,6 +2,7 @@ package traces
 
 import (
 	"hash/maphash"
+	"slices"
 
 	"github.com/braidhq/braid/telemetry"
 )
@@ -96,7 +97,10 @@ func (p *pending) push(h *half, hash uint32, head int32) {
 	if n := len(p.free); n > 0 {
 		at, p.free = p.free[n-1], p.free[:n-1]
 	} else {
-		p.place = append(p.place, place{})
+		if len(p.place) == cap(p.place) {
+			p.place = slices.Grow(p.place, min(max(1024, len(p.place)), p.max-len(p.place)))
+		}
+		p.place = p.place[:at+1]
 	}
 	p.place[at] = place{half: *h, older: p.newest, newer: -1, next: -1, last: at}
 	if p.newest >= 0 {

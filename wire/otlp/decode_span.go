@@ -42,9 +42,7 @@ func (d *Decoder) span(data []byte) error {
 			if err != nil {
 				return fmt.Errorf("cannot read span %d: %w", len(d.spans)-1, err)
 			}
-			if !d.only.Has(a.Key) {
-				d.attrs = d.attrs[:len(d.attrs)-1]
-			}
+			d.keep(a)
 		case spanStatus:
 			if err := readStatus(r.Data, s); err != nil {
 				return fmt.Errorf("cannot read status of span %d: %w", len(d.spans)-1, err)

@@ -188,9 +188,7 @@ func (d *Decoder) quickBytes(s *telemetry.Span, tag byte, data []byte) bool {
 		if err != nil {
 			return false
 		}
-		if !d.only.Has(a.Key) {
-			d.attrs = d.attrs[:len(d.attrs)-1]
-		}
+		d.keep(a)
 	default:
 		return d.trusting // events and links are left out
 	}
@@ -207,8 +205,8 @@ func (d *Decoder) quickSpanAttr(b []byte) int {
 	value := b[v+1 : v+1+int(b[v])]
 	if len(value) >= 2 && value[0] == valueString && int(value[1]) == len(value)-2 {
 		d.elements++
-		if key := text(b[k+1 : k+1+int(b[k])]); d.only.HasLength(len(key)) && d.only.Has(key) {
-			d.newAttr(key).Str = text(value[2:]) // StringValue is the zero kind
+		if v := d.newAttr(b[k+1 : k+1+int(b[k])]); v != nil {
+			v.Str = text(value[2:]) // StringValue is the zero kind
 		}
 		return n
 	}
@@ -217,14 +215,21 @@ func (d *Decoder) quickSpanAttr(b []byte) int {
 		return 0
 	}
 	d.elements++
-	if key := text(b[k+1 : k+1+int(b[k])]); d.only.HasLength(len(key)) && d.only.Has(key) {
-		*d.newAttr(key) = telemetry.Int(i)
+	if v := d.newAttr(b[k+1 : k+1+int(b[k])]); v != nil {
+		*v = telemetry.Int(i)
 	}
 	return n
 }
 
-// newAttr appends an attribute to the arena and returns its value.
-func (d *Decoder) newAttr(key string) *telemetry.Value {
+// newAttr appends an attribute to the arena and returns its value; nil: nobody asks for it.
+func (d *Decoder) newAttr(name []byte) *telemetry.Value {
+	if !d.only.HasLength(len(name)) {
+		return nil
+	}
+	key, ok := d.only.Find(text(name))
+	if !ok {
+		return nil
+	}
 	n := len(d.attrs)
 	if n < cap(d.attrs) {
 		d.attrs = d.attrs[:n+1]
@@ -233,4 +238,14 @@ func (d *Decoder) newAttr(key string) *telemetry.Value {
 	}
 	d.attrs[n] = telemetry.Attr{Key: key}
 	return &d.attrs[n].Value
+}
+
+// keep takes a, the last of the arena, out again if nobody asks for it.
+func (d *Decoder) keep(a *telemetry.Attr) {
+	key, ok := d.only.Find(a.Key)
+	if !ok {
+		d.attrs = d.attrs[:len(d.attrs)-1]
+		return
+	}
+	a.Key = key
 }
