@@ -30,6 +30,7 @@ type Aggregator struct {
 
 // SpanMetrics says how metrics are made of spans.
 type SpanMetrics struct {
+	Enabled    *bool    `yaml:"enabled"`    // false: none are made, of spans that are sampled and sent on alone; default true
 	Interval   Duration `yaml:"interval"`   // between two samples of a series, sent to the exporters of samples; default 15s
 	Histograms string   `yaml:"histograms"` // of latency: classic, native or both; default classic
 	Dimensions []string `yaml:"dimensions"` // attributes of a span, or else of its resource, that become labels (http.route: http_route); default none

@@ -28,8 +28,8 @@ type observers struct {
 	spans      *pipeline.Delivery // of these, that of spans
 	only       *telemetry.Attributes
 	counts     *correlate.LogCounts
-	red        *traces.RED
-	graph      *traces.Graph
+	red        *traces.RED   // nil: span metrics are turned off
+	graph      *traces.Graph // as red
 	interval   time.Duration
 }
 
@@ -38,17 +38,19 @@ func observe(queue *pipeline.Queue, cfg *config.Aggregator, s *sampling, logger 
 	if err := traces.CheckDimensions(cfg.SpanMetrics.Dimensions); err != nil {
 		return nil, fmt.Errorf("span_metrics.dimensions: %w", err)
 	}
-	o := &observers{
-		counts: correlate.NewLogCounts(correlate.LogCountsOptions{}),
-		red: traces.NewRED(traces.Options{
+	o := &observers{counts: correlate.NewLogCounts(correlate.LogCountsOptions{}), interval: time.Duration(cfg.SpanMetrics.Interval)}
+	first, last, attributes := pipeline.Observer(turnedOff{}), pipeline.Observer(turnedOff{}), s.attributes()
+	if enabled(cfg.SpanMetrics.Enabled) {
+		o.red = traces.NewRED(traces.Options{
 			MaxSeries: cfg.Limits.MaxSeries, Cluster: cfg.Cluster, Histograms: kind, Dimensions: cfg.SpanMetrics.Dimensions,
-		}),
-		graph:    traces.NewGraph(traces.GraphOptions{MaxSeries: cfg.Limits.MaxSeries, Cluster: cfg.Cluster, Histograms: kind}),
-		interval: time.Duration(cfg.SpanMetrics.Interval),
+		})
+		o.graph = traces.NewGraph(traces.GraphOptions{MaxSeries: cfg.Limits.MaxSeries, Cluster: cfg.Cluster, Histograms: kind})
+		first, last, attributes = o.red, o.graph, slices.Concat(o.red.Attributes(), o.graph.Attributes(), attributes)
 	}
-	o.only = telemetry.NewAttributes(slices.Concat(o.red.Attributes(), o.graph.Attributes(), s.attributes())...)
-	lists := [...][]pipeline.Observer{s.observers(telemetry.Logs, o.counts), s.observers(telemetry.Spans, o.red), s.observers(telemetry.Samples)}
-	lists[1] = append(lists[1], o.graph)
+	o.only = telemetry.NewAttributes(attributes...)
+	lists := [...][]pipeline.Observer{
+		s.observers(telemetry.Logs, o.counts), append(s.observers(telemetry.Spans, first), last), s.observers(telemetry.Samples),
+	}
 	for i, signal := range telemetry.Signals {
 		if len(lists[i]) == 0 {
 			continue
@@ -67,6 +69,18 @@ func observe(queue *pipeline.Queue, cfg *config.Aggregator, s *sampling, logger 
 	}
 	return o, nil
 }
+
+// turnedOff keeps the place of an observer that is turned off: snapshots are told apart by their order.
+type turnedOff struct{}
+
+// Observe implements pipeline.Observer, as do the others.
+func (turnedOff) Observe(*telemetry.Batch, bool) {}
+
+// AppendSnapshot appends nothing.
+func (turnedOff) AppendSnapshot(b []byte) []byte { return b }
+
+// Restore forgets what was counted: who is turned on again begins anew.
+func (turnedOff) Restore([]byte) error { return nil }
 
 // of reports whether every record of a signal is observed.
 func (o *observers) of(signal telemetry.Signal) bool {
@@ -93,8 +107,11 @@ func (o *observers) caughtUp(ctx context.Context) bool {
 
 // register shows what was counted: what is braid's own among its metrics, what is made of spans in spans.
 func (o *observers) register(own, spans prometheus.Registerer) {
-	own.MustRegister(o.counts, o.red.Self(), o.graph.Self())
-	spans.MustRegister(o.red, o.graph)
+	own.MustRegister(o.counts)
+	if o.red != nil {
+		own.MustRegister(o.red.Self(), o.graph.Self())
+		spans.MustRegister(o.red, o.graph)
+	}
 }
 
 // samplesPerFrame bounds the frames of span metrics to about a megabyte before compression.
@@ -103,6 +120,9 @@ const samplesPerFrame = 5000
 // export appends span metrics to the samples of queue, in every interval, until ctx ends. kept says of which traces they
 // may have exemplars.
 func (o *observers) export(ctx context.Context, queue *pipeline.Queue, kept func(telemetry.TraceID, int64) bool, logger *slog.Logger) error {
+	if o.red == nil {
+		return nil
+	}
 	next := pipeline.Retry(pipeline.Encode(queue), pipeline.RetryOptions{Name: "the queue, for span metrics", Logger: logger})
 	tick := time.NewTicker(o.interval)
 	defer tick.Stop()
