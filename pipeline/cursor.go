@@ -24,6 +24,9 @@ type CursorOptions struct {
 	// Decoded has frames handed over as their receiver has decoded them (see [telemetry.Decoded]), where that can be: it is
 	// for the one cursor of a lane that is at its end nearly always.
 	Decoded bool
+	// Follows is a delivery on the same lane: no frame is read that it has not passed. What it has decoded it hands over, as
+	// far as one cursor goes: only the first that follows a delivery gets it.
+	Follows *Delivery
 }
 
 // A Cursor is a named reader of one lane whose position and state survive restarts. Next, Commit and State belong to
@@ -82,6 +85,14 @@ func (c *Cursor) Next(ctx context.Context, maxBytes int) ([]telemetry.Frame, err
 	}
 }
 
+// knock has wait return.
+func (c *Cursor) knock() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
 // wait returns nil when the lane may have more, or when timer fires.
 func (c *Cursor) wait(ctx context.Context, timer <-chan time.Time) error {
 	select {
@@ -120,24 +131,28 @@ func (c *Cursor) poll(maxBytes, maxFrames int) ([]telemetry.Frame, error) {
 		maxBytes = defaultNextBytes
 	}
 	limit := uint64(math.MaxUint64)
+	if c.options.Follows != nil {
+		limit = c.options.Follows.at()
+	}
+	next := limit
 	if c.fresh != nil {
-		frames, after, next := c.fresh.take(c.at.position, maxBytes, maxFrames)
+		frames, after, there := c.fresh.take(c.at.position, limit, maxBytes, maxFrames)
 		if len(frames) > 0 {
 			c.leave() // the segment may go meanwhile
 			c.at.position = after
 			return c.have(frames), nil
 		}
-		if next > c.at.position {
-			limit = next
+		if there > c.at.position {
+			next = min(next, there)
 		}
 	}
 	for {
 		seg, position, end := c.lane.find(c.at.position)
-		if seg == nil {
+		if seg == nil || position >= limit {
 			return nil, nil
 		}
-		if position < limit {
-			end = min(end, limit)
+		if end = min(end, limit); position < next {
+			end = min(end, next)
 		}
 		if seg != c.seg {
 			if err := c.enter(seg, position); err != nil {

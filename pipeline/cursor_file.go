@@ -87,7 +87,10 @@ func (q *Queue) Cursor(s telemetry.Signal, name string, o CursorOptions) (*Curso
 		scan: scanner{place: l.place}, metrics: q.metrics.cursor(s, name),
 	}
 	if o.Decoded {
-		c.fresh = &fresh{}
+		c.fresh = &fresh{maxBytes: maxFreshBytes}
+	}
+	if o.Follows != nil && o.Follows.follow(c) {
+		c.fresh = &fresh{maxBytes: maxFollowedBytes}
 	}
 	c.since = at.stamp
 	if o.Hold > 0 {

@@ -47,10 +47,11 @@ type Delivery struct {
 	CommitEvery  time.Duration // 1 s, and as much longer for each MiB of state, ten times at most
 	Logger       *slog.Logger  // hears once that the sink is away and once that it is back; nil is the queue's
 
-	mu      sync.Mutex
-	caught  chan struct{}
-	started bool
-	passed  bookmark // after the last frame that has gone through
+	mu        sync.Mutex
+	followers []*Cursor // the first of them gets what was decoded
+	caught    chan struct{}
+	started   bool
+	passed    bookmark // after the last frame that has gone through
 }
 
 const (

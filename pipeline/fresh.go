@@ -6,9 +6,12 @@ import (
 	"github.com/braidhq/braid/telemetry"
 )
 
-// fresh are the newest frames of a lane as they were decoded where they came in, for one cursor that is at the lane's end
-// nearly always. What has no room there, or came without, the cursor reads from the disk.
+// fresh are frames of a lane that were decoded already, for one cursor that comes right behind: behind the receiver if it is
+// at the lane's end nearly always, or behind another delivery. What has no room there, or came without, the cursor reads from
+// the disk.
 type fresh struct {
+	maxBytes int // of bodies
+
 	mu     sync.Mutex
 	frames []freshFrame // in lane order, ahead of the cursor
 	bytes  int
@@ -22,27 +25,28 @@ type freshFrame struct {
 	size  uint64          // as it is stored
 }
 
-// The bounds of what may wait decoded. A cursor at the lane's end is one group behind.
+// The bounds of what may wait decoded. A cursor at the lane's end is one group behind; one behind another delivery has some of
+// its rounds to do.
 const (
-	maxFreshBytes  = 4 << 20
-	maxFreshFrames = 64
+	maxFreshBytes    = 4 << 20
+	maxFollowedBytes = 8 << 20
+	maxFreshFrames   = 64
 )
 
-// newFresh returns f, stored at position, as its cursor is to see it.
-func newFresh(f *telemetry.Frame, position uint64, stamp int64) freshFrame {
+// newFresh returns f, stored where it says, as its cursor is to see it.
+func newFresh(f *telemetry.Frame, d *telemetry.Decoded) freshFrame {
 	x := freshFrame{*f, uint64(frameSize(f))}
-	x.frame.Position, x.frame.ReceivedUnixNano = position, stamp
-	x.frame.Body, x.frame.Compression = f.Decoded.Body, telemetry.Identity
+	x.frame.Body, x.frame.Compression, x.frame.Decoded = d.Body, telemetry.Identity, d
 	return x
 }
 
-// offer adds frames that are synced now.
-func (q *fresh) offer(frames []freshFrame) {
+// offer adds frames, which the cursor may have now.
+func (q *fresh) offer(frames ...freshFrame) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range frames {
 		x := &frames[i]
-		if q.ended || len(q.frames) >= maxFreshFrames || q.bytes+len(x.frame.Body) > maxFreshBytes {
+		if q.ended || len(q.frames) >= maxFreshFrames || q.bytes+len(x.frame.Body) > q.maxBytes {
 			return // the cursor is behind: it reads from here on
 		}
 		x.frame.Decoded.Hold()
@@ -51,9 +55,9 @@ func (q *fresh) offer(frames []freshFrame) {
 	}
 }
 
-// take returns the frames from position on, at most as many, lent until the next call, and where the next one lies that it
-// has: beyond position there is something to be read before that, 0 says that there is none.
-func (q *fresh) take(position uint64, maxBytes, maxFrames int) (frames []telemetry.Frame, after, next uint64) {
+// take returns the frames from position on and before limit, at most as many, lent until the next call; the position after
+// them; and where the next one lies that it has: up to there frames are to be read. 0 says that there is none.
+func (q *fresh) take(position, limit uint64, maxBytes, maxFrames int) (frames []telemetry.Frame, after, next uint64) {
 	q.giveBack()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -62,7 +66,7 @@ func (q *fresh) take(position uint64, maxBytes, maxFrames int) (frames []telemet
 		x := &q.frames[n]
 		if x.frame.Position < position { // it was read from the disk meanwhile
 			x.frame.Decoded.Release()
-		} else if x.frame.Position == position && len(q.lent) < maxFrames && (bytes < maxBytes || len(q.lent) == 0) {
+		} else if x.frame.Position == position && position < limit && len(q.lent) < maxFrames && (bytes < maxBytes || len(q.lent) == 0) {
 			q.lent = append(q.lent, x.frame)
 			bytes += len(x.frame.Body)
 			position += x.size

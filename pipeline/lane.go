@@ -54,13 +54,13 @@ func (l *lane) publish(seg *segment, end, frames uint64, decoded []freshFrame) {
 	seg.end, seg.durable = end, true
 	l.frames += frames
 	for _, c := range l.cursors {
-		if c.fresh != nil && len(decoded) > 0 {
-			c.fresh.offer(decoded)
+		if c.options.Follows != nil {
+			continue // it waits for that one
 		}
-		select {
-		case c.wake <- struct{}{}:
-		default:
+		if c.fresh != nil {
+			c.fresh.offer(decoded...)
 		}
+		c.knock()
 	}
 }
 

@@ -22,7 +22,8 @@ type round struct {
 	// unfinished: the marks and observers have seen frames of a round whose write has not ended well.
 	unfinished bool
 
-	decoders []*decoder
+	decoders []*decoder         // by place in the write
+	spare    spare              // decoders that come back from who follows
 	first    int                // the frame that the write to come begins with
 	batches  []*telemetry.Batch // of the frames from first on, for one Write
 	ends     []int              // where each of these frames' batches end
@@ -74,6 +75,7 @@ func (r *round) deliver(ctx context.Context, frames []telemetry.Frame) error {
 			if err := r.write(ctx, frames[r.first:i+1]); err != nil {
 				return err
 			}
+			r.hand(frames[r.first : i+1])
 			r.next(i + 1)
 			size = 0
 		}
@@ -95,11 +97,10 @@ func (r *round) decoder(slot int) *decoder {
 		slot = 0
 	}
 	for slot >= len(r.decoders) {
-		d := &decoder{only: r.d.Only}
-		if len(r.decoders) > 0 {
-			d.first = r.decoders[0]
-		}
-		r.decoders = append(r.decoders, d)
+		r.decoders = append(r.decoders, nil)
+	}
+	if r.decoders[slot] == nil {
+		r.decoders[slot] = r.spare.get(r.d.Only)
 	}
 	return r.decoders[slot]
 }
@@ -128,6 +129,8 @@ func (r *round) decode(d *decoder, f *telemetry.Frame) ([]*telemetry.Batch, int,
 			kept = append(kept, b)
 		}
 	}
+	d.whole = err == nil && len(kept) == len(batches) && repeats == 0 && f.Compression != telemetry.Identity
+	d.lent.Body, d.lent.Batches, d.lent.Only = d.body, batches, d.only
 	if replayed {
 		r.c.metrics.replayed.Add(float64(records))
 	} else {

@@ -82,8 +82,36 @@ func (c *Cursor) Watermark() int64 {
 // pass notes how far the delivery has come.
 func (d *Delivery) pass(at bookmark) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.started, d.passed = true, at
-	d.mu.Unlock()
+	for _, c := range d.followers {
+		c.knock()
+	}
+}
+
+// at returns the position up to which the delivery has come, in this run.
+func (d *Delivery) at() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.passed.position
+}
+
+// follow has c hear of what is passed, and reports whether it is the first.
+func (d *Delivery) follow(c *Cursor) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.followers = append(d.followers, c)
+	return len(d.followers) == 1
+}
+
+// follower returns the cursor that gets what was decoded; nil: none.
+func (d *Delivery) follower() *Cursor {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.followers) == 0 {
+		return nil
+	}
+	return d.followers[0]
 }
 
 const (

@@ -72,7 +72,9 @@ func (l *lane) write(f *telemetry.Frame, stamp int64) error {
 	w.ordinal++
 	w.ids = append(w.ids, f.ID)
 	if f.Decoded != nil {
-		w.fresh = append(w.fresh, newFresh(f, w.next-uint64(frameSize(f)), stamp))
+		x := newFresh(f, f.Decoded)
+		x.frame.Position, x.frame.ReceivedUnixNano = w.next-uint64(frameSize(f)), stamp
+		w.fresh = append(w.fresh, x)
 	}
 	return nil
 }

@@ -258,6 +258,9 @@ func (o *outputs) deliveries(queue *pipeline.Queue, cfg *config.Aggregator, s *s
 				exemplars = s.exemplars(observers.spans, prometheus.WrapRegistererWith(prometheus.Labels{"exporter": out.name}, registry))
 				options.Hold = exemplars.Hold()
 			}
+			if signal == telemetry.Spans && out.frames == nil {
+				s.follows(&options)
+			}
 			cursor, err := o.cursor(queue, &out, signal, options)
 			if err != nil {
 				return nil, err

@@ -173,13 +173,19 @@ func (s *sampling) close() error {
 	return s.verdicts.Close()
 }
 
-// spans makes d one of kept spans only.
+// follows has a cursor on spans come behind the decider.
+func (s *sampling) follows(o *pipeline.CursorOptions) {
+	if s.traces == nil && !s.dryRun {
+		o.Follows = s.delivery
+	}
+}
+
+// spans makes d, whose cursor comes behind the decider, one of kept spans only.
 func (s *sampling) spans(d *pipeline.Delivery) {
 	if s.traces != nil || s.dryRun {
 		return
 	}
 	s.readers = append(s.readers, d.Cursor)
-	d.Gate = pipeline.Behind(0, s.decided)
 	d.Stages = append(d.Stages, s.verdicts.KeepSpans)
 }
 
