@@ -22,6 +22,8 @@ type system struct {
 	config string // its configuration, "" for none
 	// argv is the command; file is the path of its configuration.
 	argv func(b *bench, file string, v configs.Values) []string
+	// once, if it is set, is what it does in place of the work's.
+	once func(ctx context.Context, w *work, s system) (report.Result, error)
 }
 
 // A work is one row of the comparison for each of its systems.
@@ -51,7 +53,11 @@ func (b *bench) all(ctx context.Context, works []work) ([]report.Result, error) 
 					continue
 				}
 				fmt.Fprintf(os.Stderr, "%d/%d %s %s %s: ", i+1, b.runs, w.name, w.codec, s.name)
-				r, err := w.once(ctx, &w, s)
+				once := w.once
+				if s.once != nil {
+					once = s.once
+				}
+				r, err := once(ctx, &w, s)
 				if err != nil {
 					fmt.Fprintln(os.Stderr, "failed")
 					return nil, fmt.Errorf("%s on %s with %s: %w", s.name, w.name, w.codec, err)

@@ -7,26 +7,26 @@ import (
 )
 
 func braidAgent(config string) system {
-	return system{"braid", config, func(b *bench, file string, _ configs.Values) []string {
+	return system{name: "braid", config: config, argv: func(b *bench, file string, _ configs.Values) []string {
 		return []string{filepath.Join(b.braid, "braid-agent"), "--config.file", file, "--log.level", "warn"}
 	}}
 }
 
 func braidAggregator(config string) system {
-	return system{"braid", config, func(b *bench, file string, _ configs.Values) []string {
+	return system{name: "braid", config: config, argv: func(b *bench, file string, _ configs.Values) []string {
 		return []string{filepath.Join(b.braid, "braid"), "aggregator", "--config.file", file, "--log.level", "warn"}
 	}}
 }
 
 // otelcol is the Collector. Its binaries are two: not every version has every component (bench/peers).
 func otelcol(binary, config string) system {
-	return system{"otelcol", config, func(b *bench, file string, _ configs.Values) []string {
+	return system{name: "otelcol", config: config, argv: func(b *bench, file string, _ configs.Values) []string {
 		return []string{filepath.Join(b.peers, binary), "--config", "file:" + file}
 	}}
 }
 
 func prometheusAgent(config string) system {
-	return system{"prometheus-agent", config, func(b *bench, file string, v configs.Values) []string {
+	return system{name: "prometheus-agent", config: config, argv: func(b *bench, file string, v configs.Values) []string {
 		return []string{
 			filepath.Join(b.peers, "prometheus"), "--agent", "--config.file", file, "--storage.agent.path", filepath.Join(v.Dir, "data"),
 			"--web.listen-address", v.Web, "--log.level", "warn",
@@ -35,7 +35,16 @@ func prometheusAgent(config string) system {
 }
 
 func floor() system {
-	return system{"floor", "", func(b *bench, _ string, v configs.Values) []string {
+	return system{name: "floor", argv: func(b *bench, _ string, v configs.Values) []string {
 		return []string{filepath.Join(b.peers, "floor"), "-pods", v.Pods, "-url", v.Sink, "-codec", v.Codec}
 	}}
 }
+
+// spansFloor is the floor of taking spans: to have them on disk before they are answered.
+func (b *bench) spansFloor() system {
+	return system{name: "floor", once: b.received, argv: func(b *bench, _ string, v configs.Values) []string {
+		return []string{filepath.Join(b.peers, "floor"), "-receive", v.Receive, "-file", keptFile(v.Dir)}
+	}}
+}
+
+func keptFile(dir string) string { return filepath.Join(dir, "kept") }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -10,6 +12,9 @@ import (
 	"github.com/braidhq/braid/bench/input"
 	"github.com/braidhq/braid/bench/report"
 	"github.com/braidhq/braid/bench/sink"
+	"github.com/braidhq/braid/telemetry"
+	"github.com/braidhq/braid/wire/compression"
+	"github.com/braidhq/braid/wire/otlp"
 )
 
 // post sends the spans to the system.
@@ -43,6 +48,45 @@ func (b *bench) red(ctx context.Context, w *work, s system) (report.Result, erro
 		return report.Result{}, err
 	}
 	return r.spansResult(spans, func() error { return got.Check(spans.Calls) })
+}
+
+// received is the floor of taking spans: all requests answered, and kept.
+func (b *bench) received(ctx context.Context, w *work, s system) (report.Result, error) {
+	r, err := b.start(ctx, w, s, configs.Values{}, sink.Take{})
+	if err != nil {
+		return report.Result{}, err
+	}
+	defer r.close()
+	spans := input.NewSpans(seed, time.Now())
+	if err := r.post(ctx, spans); err != nil {
+		return report.Result{}, err
+	}
+	result, err := r.cost()
+	if err != nil {
+		return result, err
+	}
+	result.Units = float64(spans.Made()) / 1e6
+	got, err := countKept(keptFile(r.dir))
+	if err == nil && got != spans.Made() {
+		err = fmt.Errorf("%d spans were kept of %d", got, spans.Made())
+	}
+	return result, errors.Join(err, r.finish())
+}
+
+// countKept counts the spans in what the floor has kept.
+func countKept(path string) (spans int, err error) {
+	kept, err := os.ReadFile(path)
+	for err == nil && len(kept) > 4 {
+		n := 4 + int(binary.LittleEndian.Uint32(kept))
+		var body []byte
+		if body, err = compression.Decompress(body, kept[4:min(n, len(kept))], telemetry.Snappy, 1<<30); err == nil {
+			var more int
+			more, err = otlp.CountSpans(body)
+			spans += more
+			kept = kept[min(n, len(kept)):]
+		}
+	}
+	return spans, err
 }
 
 // kept is what the samplers under comparison are configured to keep.

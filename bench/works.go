@@ -26,7 +26,7 @@ func (b *bench) works(name string) ([]work, error) {
 	case "traces":
 		return []work{
 			{name: "spans-red", codec: "snappy", unit: "million spans", once: b.red, systems: []system{
-				braidAggregator("braid-spans-red.yaml"), otelcol("otelcol-spanmetrics", "otelcol-spans-red.yaml"),
+				braidAggregator("braid-spans-red.yaml"), otelcol("otelcol-spanmetrics", "otelcol-spans-red.yaml"), b.spansFloor(),
 			}},
 			{name: "spans-tail", codec: "gzip", unit: "million spans", once: b.tail, systems: []system{
 				braidAggregator("braid-spans-tail.yaml"), otelcol("otelcol", "otelcol-spans-tail.yaml"),

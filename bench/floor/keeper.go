@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/braidhq/braid/telemetry"
+	"github.com/braidhq/braid/wire/compression"
+)
+
+// A keeper answers requests once their bodies, compressed by snappy, are synced to one file, each with its length (u32,
+// little-endian) in front. It looks into none of them. Requests that come within syncEvery share a sync.
+type keeper struct {
+	file    *os.File
+	buffers sync.Pool // *[]byte
+
+	mu      sync.Mutex
+	waiting []kept
+	arrived chan struct{}
+}
+
+type kept struct {
+	body []byte
+	done chan error
+}
+
+const (
+	syncEvery = 2 * time.Millisecond
+	maxBody   = 64 << 20
+)
+
+// keep serves at address until ctx ends.
+func keep(ctx context.Context, address, path string) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	k := &keeper{file: file, arrived: make(chan struct{}, 1)}
+	k.buffers.New = func() any { return new([]byte) }
+	go k.run(ctx)
+	server := &http.Server{Addr: address, Handler: k, ReadHeaderTimeout: time.Second}
+	go func() {
+		<-ctx.Done()
+		_ = server.Close()
+	}()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return file.Close()
+}
+
+// ServeHTTP implements http.Handler.
+func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	plain, packed := k.buffers.Get().(*[]byte), k.buffers.Get().(*[]byte)
+	defer k.buffers.Put(plain)
+	defer k.buffers.Put(packed)
+	if err := read(plain, io.LimitReader(r.Body, maxBody)); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	*packed = compression.Compress((*packed)[:0], *plain, telemetry.Snappy)
+	x := kept{*packed, make(chan error, 1)}
+	k.mu.Lock()
+	k.waiting = append(k.waiting, x)
+	k.mu.Unlock()
+	select {
+	case k.arrived <- struct{}{}:
+	default:
+	}
+	if err := <-x.done; err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	}
+}
+
+func read(dst *[]byte, r io.Reader) error {
+	b := (*dst)[:0]
+	for {
+		if len(b) == cap(b) {
+			b = append(b, make([]byte, max(16<<10, len(b)))...)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err != nil {
+			*dst = b
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+func (k *keeper) run(ctx context.Context) {
+	out := bufio.NewWriterSize(k.file, 64<<10)
+	var group []kept
+	var began time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.arrived:
+		}
+		time.Sleep(syncEvery - time.Since(began))
+		began = time.Now()
+		k.mu.Lock()
+		group, k.waiting = k.waiting, group[:0]
+		k.mu.Unlock()
+		err := k.write(out, group)
+		for i := range group {
+			group[i].done <- err
+		}
+	}
+}
+
+func (k *keeper) write(out *bufio.Writer, group []kept) error {
+	for i := range group {
+		var length [4]byte
+		binary.LittleEndian.PutUint32(length[:], uint32(len(group[i].body)))
+		_, _ = out.Write(length[:]) // Flush returns the first error
+		_, _ = out.Write(group[i].body)
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	return unix.Fdatasync(int(k.file.Fd()))
+}
