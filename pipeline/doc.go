@@ -7,6 +7,10 @@
 // once, so that a repeat is dropped for every cursor alike. An [Observer] sees every record and cannot fail. The
 // quarantine keeps frames that could be neither decoded nor delivered.
 //
+// Most frames are read soon: what their receiver has decoded goes to the observers' cursor in memory (fresh.go), and what a
+// delivery has decoded to the cursor that follows it (hand.go). That saves reading, decompressing and decoding, and nothing
+// else: whoever finds nothing there reads the segment.
+//
 // In: frames, by [Queue.Append] (nil means synced to disk); batches, by [Encode]. Out: frames as they came, by
 // [Forward]; batches, by a [Delivery]. [Retry] stands before every sink and is the only place that sends again.
 //

@@ -3,7 +3,8 @@
 // Nouns: a body is an ExportLogsServiceRequest or ExportTraceServiceRequest, uncompressed. A [Decoder] makes one
 // [telemetry.Batch] of each non-empty ScopeLogs or ScopeSpans; records alias the body, resources are interned.
 // [AppendLogs] and [AppendSpans] write bodies; [CountLogs] and [CountSpans] check a body without building anything:
-// whatever they accept, the Decoder accepts, and the other way round.
+// whatever they accept, the Decoder accepts, and the other way round. quick_span.go and quick.go are short cuts for the forms
+// that nearly all bodies have; they say what the general walk says, or leave it to that.
 //
 // What braid adds on the wire, and takes back when it decodes: the scope attributes braid.file.id, braid.file.from and
 // braid.file.to (a Batch's FileID, From and To), and the record attributes log.file.position, log.iostream and
