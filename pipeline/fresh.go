@@ -68,7 +68,7 @@ func (q *fresh) take(position, limit uint64, maxBytes, maxFrames int) (frames []
 			x.frame.Decoded.Release()
 		} else if x.frame.Position == position && position < limit && len(q.lent) < maxFrames && (bytes < maxBytes || len(q.lent) == 0) {
 			q.lent = append(q.lent, x.frame)
-			bytes += len(x.frame.Body)
+			bytes += int(x.size) // as if it were read
 			position += x.size
 		} else {
 			next = x.frame.Position
