@@ -158,6 +158,51 @@ func TestLook(t *testing.T) {
 	}
 }
 
+// TestABufferMayBeTaken: who exchanges it for another keeps what lies in it, whoever has his turn afterwards.
+func TestABufferMayBeTaken(t *testing.T) {
+	g := New(Options{})
+	text := func(i int) []byte { return bytes.Repeat([]byte{byte('a' + i)}, 10_000) }
+	take := func(i int, keep bool) (plain, taken []byte) {
+		err := g.Turn(t.Context(), func(buffer *[]byte) (err error) {
+			plain, err = g.Plain(buffer, compression.Compress(nil, text(i), telemetry.Zstd), telemetry.Zstd)
+			if keep {
+				taken, *buffer = *buffer, nil
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plain, taken
+	}
+	var kept [8][]byte
+	for i := range kept {
+		plain, taken := take(i, true)
+		if &plain[0] != &taken[0] {
+			t.Error("what was decompressed does not lie in the buffer")
+		}
+		kept[i] = plain
+	}
+	for i := range 4 * cap(g.turns) {
+		take(20+i%4, false)
+	}
+	for i, plain := range kept {
+		if !bytes.Equal(plain, text(i)) {
+			t.Errorf("the buffer taken in turn %d was written to: %.10q", i, plain)
+		}
+	}
+}
+
+// TestPlainOfIdentityIsTheBody: nothing is copied, and the buffer stays as it is.
+func TestPlainOfIdentityIsTheBody(t *testing.T) {
+	g := New(Options{})
+	body, buffer := []byte("body"), []byte("buffer")
+	plain, err := g.Plain(&buffer, body, telemetry.Identity)
+	if err != nil || &plain[0] != &body[0] || string(buffer) != "buffer" {
+		t.Errorf("%q, %q, %v", plain, buffer, err)
+	}
+}
+
 func TestLookWaitsForATurn(t *testing.T) {
 	g := New(Options{})
 	for range cap(g.turns) {

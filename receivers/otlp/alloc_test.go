@@ -17,7 +17,7 @@ type nothing struct{}
 
 func (nothing) Append(context.Context, []telemetry.Frame) error { return nil }
 
-func reception(t testing.TB, spans int) func() {
+func reception(t testing.TB, spans int, o Options) func() {
 	r := ptraceotlp.NewExportRequest()
 	to := r.Traces().ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
 	for i := range spans {
@@ -29,7 +29,7 @@ func reception(t testing.TB, spans int) func() {
 		s.Attributes().PutInt("http.response.status_code", 200)
 	}
 	body := compression.Compress(nil, marshal(t, r), telemetry.Gzip)
-	h := New(nothing{}, Options{}).Handler()
+	h := New(nothing{}, o).Handler()
 	return func() {
 		req := httptest.NewRequest(http.MethodPost, "/v1/traces", bytes.NewReader(body))
 		req.Header.Set("Content-Type", protobufType)
@@ -41,20 +41,22 @@ func reception(t testing.TB, spans int) func() {
 	}
 }
 
-// A request costs allocations, a record in it none.
+// A request costs allocations, a record in it none, whether it is checked only or decoded.
 func TestNoAllocationsPerRecord(t *testing.T) {
-	few, many := reception(t, 10), reception(t, 2000)
-	few()
-	many()
-	a, b := testing.AllocsPerRun(50, few), testing.AllocsPerRun(50, many)
-	if b > a+100 { // pools give their buffers up now and then
-		t.Errorf("%v allocations for 10 spans, %v for 2000", a, b)
+	for name, o := range map[string]Options{"checked": {}, "decoded": {Observed: asking("http.route")}} {
+		few, many := reception(t, 10, o), reception(t, 2000, o)
+		few()
+		many()
+		a, b := testing.AllocsPerRun(50, few), testing.AllocsPerRun(50, many)
+		if b > a+100 { // pools give their buffers up now and then
+			t.Errorf("%s: %v allocations for 10 spans, %v for 2000", name, a, b)
+		}
 	}
 }
 
 func BenchmarkReception(b *testing.B) {
 	const spans = 2000
-	receive := reception(b, spans)
+	receive := reception(b, spans, Options{})
 	b.ReportAllocs()
 	for b.Loop() {
 		receive()

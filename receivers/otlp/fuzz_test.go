@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// FuzzBody holds the handler to two things, whatever the body: it answers, and nothing stays charged.
+// FuzzBody holds the handler to three things, whatever the body: it answers, alike whoever observes, and nothing stays charged.
 func FuzzBody(f *testing.F) {
 	logs, spans := marshal(f, someLogs()), marshal(f, someSpans())
 	json, err := someLogs().MarshalJSON()
@@ -30,6 +30,17 @@ func FuzzBody(f *testing.F) {
 		}
 		if r.gate.Held() != 0 {
 			t.Fatalf("%d bytes are still charged", r.gate.Held())
+		}
+		o := &observer{}
+		r = New(o, Options{MaxBodyBytes: 1 << 20, Observed: asking("list")})
+		if with := post(r.Handler(), path, contentType, encoding, body); with.StatusCode != resp.StatusCode {
+			t.Fatalf("%s, observed %s", resp.Status, with.Status)
+		}
+		if len(o.seen) != len(k.frames) {
+			t.Fatalf("%d frames, observed %d", len(k.frames), len(o.seen))
+		}
+		if r.gate.Held() != 0 {
+			t.Fatalf("%d bytes are still charged to what is observed", r.gate.Held())
 		}
 	})
 }

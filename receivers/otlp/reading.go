@@ -38,6 +38,9 @@ func (rd *reading) end() {
 	if cap(rd.buffer) > maxDecoded {
 		rd.buffer = nil
 	}
+	if rd.decoder.Footprint() > maxFootprint {
+		rd.decoder = rd.decoder.Fork()
+	}
 	rd.r.gate.Let(kept)
 	rd.r.readings.Put(rd)
 	let()
@@ -45,6 +48,10 @@ func (rd *reading) end() {
 
 // maxDecoded is the size of a body beyond which it is checked only: decoded, it takes as much memory again.
 const maxDecoded = 1 << 20
+
+// maxFootprint is the memory of records beyond which they are not kept. An empty span takes two bytes of a body and a hundred
+// times as much decoded: a request of a kilobyte, compressed, must not hold 100 MB.
+const maxFootprint = 8 << 20
 
 // read checks a body and returns how many records it has. It decodes them if somebody will ask for them.
 func (rd *reading) read(s telemetry.Signal, plain []byte) (records int, err error) {
@@ -70,14 +77,17 @@ func (rd *reading) read(s telemetry.Signal, plain []byte) (records int, err erro
 	return records, err
 }
 
-// keep keeps what was decoded beyond the turn whose buffer is given: unless there are too many bytes in flight already.
+// keep keeps what was decoded beyond the turn whose buffer is given: unless it is out of proportion, or there are too many bytes
+// in flight already. Then its memory is left to the garbage collector, since nothing is charged for it.
 func (rd *reading) keep(buffer *[]byte) {
 	d := &rd.decoded
 	if len(d.Batches) == 0 {
 		return
 	}
-	size := 2 * int64(len(d.Body))
-	if rd.r.gate.Hold(size) != nil {
+	footprint := rd.decoder.Footprint()
+	size := int64(len(d.Body) + footprint)
+	if footprint > maxFootprint || rd.r.gate.Hold(size) != nil {
+		d.Batches, rd.decoder = nil, rd.decoder.Fork()
 		return
 	}
 	rd.kept = size

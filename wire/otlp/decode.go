@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"unsafe"
 
 	"github.com/braidhq/braid/telemetry"
 	"github.com/braidhq/braid/wire/intern"
@@ -110,6 +111,13 @@ func (d *Decoder) reset() {
 	d.logs, d.spans, d.attrs = d.logs[:0], d.spans[:0], d.attrs[:0]
 	d.scratch, d.merged = d.scratch[:0], d.merged[:0]
 	d.elements = 0
+}
+
+// Footprint returns how many bytes of memory d has for records: those of its last call lie in it.
+func (d *Decoder) Footprint() int {
+	return cap(d.batches)*int(unsafe.Sizeof(telemetry.Batch{})) + cap(d.logs)*int(unsafe.Sizeof(telemetry.Log{})) +
+		cap(d.spans)*int(unsafe.Sizeof(telemetry.Span{})) + cap(d.attrs)*int(unsafe.Sizeof(telemetry.Attr{})) +
+		cap(d.scratch) + cap(d.merged)
 }
 
 func (d *Decoder) countElements(n int) error {

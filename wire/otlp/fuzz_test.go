@@ -33,7 +33,30 @@ func FuzzSpans(f *testing.F) {
 		}
 		f.Add(body)
 	}
+	for _, spans := range spanSeeds() {
+		f.Add(oneScope(spans...))
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		checkSpans(t, otlp.NewDecoder(), body)
+		newAskers().check(t, body)
 	})
+}
+
+// FuzzSpan takes one span: the short cuts have to say of it what the general walk says.
+func FuzzSpan(f *testing.F) {
+	for _, spans := range spanSeeds() {
+		for _, span := range spans {
+			f.Add(span)
+		}
+	}
+	f.Fuzz(func(t *testing.T, span []byte) {
+		newAskers().checkWalks(t, span)
+	})
+}
+
+func spanSeeds() (seeds [][][]byte) {
+	for seed := range uint64(fuzzSeeds) {
+		seeds = append(seeds, newGenerator(seed).rawSpans())
+	}
+	return seeds
 }

@@ -18,15 +18,20 @@ func newGenerator(seed uint64) generator { return generator{rand.New(rand.NewPCG
 var keys = []string{
 	"", "a", "http.method", "log.iostream", "log.file.position", "braid.flags", "braid.file.id", "braid.file.from",
 	"braid.file.to", "k8s.pod.name", "k8s.namespace.name", "k8s.container.name", "k8s.container.restart_count",
-	"service.name", "service.instance.id", "container.id", "k8s.deployment.name", "event.name", "ключ",
+	"service.name", "service.instance.id", "container.id", "k8s.deployment.name", "event.name", "ключ", "b", longKey, longerKey,
 }
+
+// longKey has the length of "a" and "b" modulo 64; longerKey takes two bytes for its length.
+var longKey, longerKey = strings.Repeat("k", 65), strings.Repeat("k", 130)
 
 func (g generator) key() string { return keys[g.IntN(len(keys))] }
 
 func (g generator) text() string {
-	switch g.IntN(7) {
+	switch g.IntN(8) {
 	case 0:
 		return ""
+	case 7:
+		return strings.Repeat("x", 118+g.IntN(12)) // around where lengths take a second byte: of it, of its value, of the attribute
 	case 1:
 		return "stdout"
 	case 2:
@@ -40,6 +45,9 @@ func (g generator) text() string {
 	}
 	return "text"
 }
+
+// huge returns text around where lengths take a third byte.
+func (g generator) huge() string { return strings.Repeat("x", 1<<14-12+g.IntN(16)) }
 
 func (g generator) value(v pcommon.Value, depth int) {
 	switch n := g.IntN(9); {
@@ -163,6 +171,9 @@ func (g generator) span(s ptrace.Span) {
 	s.Status().SetCode(ptrace.StatusCode(g.IntN(4)))
 	s.Status().SetMessage([]string{"", "boom"}[g.IntN(2)])
 	g.attrs(s.Attributes(), 3)
+	if g.IntN(20) == 0 {
+		s.Attributes().PutStr(g.key(), g.huge())
+	}
 	for range g.IntN(2) {
 		e := s.Events().AppendEmpty()
 		e.SetName("exception")
