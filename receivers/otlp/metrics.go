@@ -20,7 +20,7 @@ func newMetrics(reg prometheus.Registerer, gate *intake.Gate) *metrics {
 	factory := promauto.With(reg)
 	factory.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "braid_receivers_otlp_in_flight_bytes",
-		Help: "Memory held for OTLP requests that are not answered yet.",
+		Help: "Memory held for OTLP requests that are not answered, or not observed, yet.",
 	}, func() float64 { return float64(gate.Held()) })
 	return &metrics{
 		requests: factory.NewCounterVec(prometheus.CounterOpts{

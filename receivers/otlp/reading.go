@@ -77,8 +77,9 @@ func (rd *reading) read(s telemetry.Signal, plain []byte) (records int, err erro
 	return records, err
 }
 
-// keep keeps what was decoded beyond the turn whose buffer is given: unless it is out of proportion, or there are too many bytes
-// in flight already. Then its memory is left to the garbage collector, since nothing is charged for it.
+// keep keeps what was decoded beyond the turn, with the turn's buffer if the body lies in it (else nil): unless it is out of
+// proportion, or there are too many bytes in flight already. Then its memory is left to the garbage collector, since nothing is
+// charged for it.
 func (rd *reading) keep(buffer *[]byte) {
 	d := &rd.decoded
 	if len(d.Batches) == 0 {
@@ -86,10 +87,15 @@ func (rd *reading) keep(buffer *[]byte) {
 	}
 	footprint := rd.decoder.Footprint()
 	size := int64(len(d.Body) + footprint)
+	if buffer != nil {
+		size = int64(cap(*buffer) + footprint)
+	}
 	if footprint > maxFootprint || rd.r.gate.Hold(size) != nil {
 		d.Batches, rd.decoder = nil, rd.decoder.Fork()
 		return
 	}
 	rd.kept = size
-	rd.buffer, *buffer = *buffer, rd.buffer // the batches may lie in it
+	if buffer != nil {
+		rd.buffer, *buffer = *buffer, rd.buffer
+	}
 }

@@ -18,7 +18,7 @@ import (
 // Options of a Receiver; every field may be left zero.
 type Options struct {
 	MaxBodyBytes     int64         // of one request, as it comes and decompressed: 64 MiB
-	MaxInFlightBytes int64         // of all requests at once, as they come: 256 MiB; over it senders are told to wait
+	MaxInFlightBytes int64         // of all requests at once, as they come and as they are kept decoded: 256 MiB; over it senders are told to wait
 	ReadTimeout      time.Duration // for one HTTP body to arrive: 30 s
 	// Observed says which span attributes those ask for who observe what is appended: frames then go along decoded. It is
 	// called for each request. nil: nobody observes, and requests are checked only.
@@ -68,10 +68,13 @@ func (r *Receiver) take(ctx context.Context, f telemetry.Frame, rd *reading, jso
 			err = fmt.Errorf("cannot read the %s: %w", f.Signal, err)
 			return &intake.Refusal{Status: http.StatusBadRequest, Err: err}
 		}
+		if json || f.Compression == telemetry.Identity {
+			buffer = nil // plain lies elsewhere
+		}
+		rd.keep(buffer)
 		if json {
 			f.Body, f.Compression = pack(plain), telemetry.Zstd
 		}
-		rd.keep(buffer)
 		return nil
 	})
 	if err != nil {
