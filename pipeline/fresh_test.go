@@ -221,6 +221,20 @@ func TestWhatHasNoRoomDecodedIsReadFromTheDisk(t *testing.T) {
 	}
 }
 
+func TestFramesThatCameUndecodedAreReadInBetween(t *testing.T) {
+	q, l := open(t, disk.NewMem(), segments(400)), &loans{}
+	c := cursor(t, q, "c", CursorOptions{Decoded: true})
+	want := ""
+	for i := range 10 {
+		l.add(t, q, fmt.Sprint("a", i), fmt.Sprint("b", i))
+		add(t, q, fmt.Sprint("c", i), fmt.Sprint("d", i))
+		want += fmt.Sprintf(" decoded a%d decoded b%d c%d d%d", i, i, i, i)
+	}
+	if got := " " + bodies(drain(t, c)); got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
 // A mix drives a cursor for decoded frames and one that reads the disk alone through the same lane.
 type mix struct {
 	rnd       *rand.Rand
