@@ -131,6 +131,35 @@ func TestAFollowerWaitsWhileItsLeadersSinkIsAway(t *testing.T) {
 	})
 }
 
+// A round of its leader's that stops half-way is done again as a whole.
+func TestAFollowerWaitsForTheEndOfARound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := open(t, disk.NewMem())
+		leader, followers := led(t, q, 1)
+		leader.MaxBatch = 1 // a write for each frame
+		send(t, q, lineFrames(0, 3)...)
+		proceed := make(chan struct{})
+		leader.Sink = sinkFunc(func([]*telemetry.Batch) error {
+			<-proceed
+			return nil
+		})
+		running := start(t, leader)
+		for range 3 {
+			synctest.Wait()
+			if n := len(drain(t, followers[0].Cursor)); n != 0 {
+				t.Errorf("the follower sees %d frames before", n)
+			}
+			proceed <- struct{}{}
+		}
+		synctest.Wait()
+		if n := len(drain(t, followers[0].Cursor)); n != 3 {
+			t.Errorf("the follower sees %d frames", n)
+		}
+		running.stop()
+		q.Close()
+	})
+}
+
 // Whoever is how far, and wherever a frame comes from, each follower sees all once, in order, with the same UIDs.
 func TestEveryFollowerSeesEveryFrameOnceInOrder(t *testing.T) {
 	const n = 3 * maxFreshFrames
@@ -194,6 +223,7 @@ func TestTheFirstFollowerTakesOverWhatIsDecoded(t *testing.T) {
 			fsys := disk.NewMem()
 			q := open(t, fsys)
 			leader, followers := led(t, q, 2)
+			leader.MaxBatch = 100 // some writes a round
 			send(t, q, test.frames...)
 			deliver(t, leader)
 			first, second := drain(t, followers[0].Cursor), drain(t, followers[1].Cursor)
@@ -212,6 +242,56 @@ func TestTheFirstFollowerTakesOverWhatIsDecoded(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestMemoryThatAFollowerGivesBackIsUsedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := open(t, disk.NewMem())
+		leader, followers := led(t, q, 1)
+		running := start(t, leader)
+		seen := map[*telemetry.Decoded]bool{}
+		for i := range 10 * maxSpare {
+			send(t, q, lineFrames(i, i+1)...)
+			synctest.Wait()
+			frames, err := followers[0].Cursor.poll(0, 1)
+			if err != nil || len(frames) != 1 || frames[0].Decoded == nil {
+				t.Fatal(frames, err)
+			}
+			seen[frames[0].Decoded] = true
+		}
+		if len(seen) > maxSpare {
+			t.Errorf("it was decoded in %d places", len(seen))
+		}
+		running.stop()
+		q.Close()
+	})
+}
+
+// A follower that began later than its leader knows fewer repeats.
+func TestAFollowerJudgesRepeatsItself(t *testing.T) {
+	fsys := disk.NewMem()
+	q := open(t, fsys, segments(400))
+	leader := &Delivery{Cursor: cursor(t, q, "leader", CursorOptions{}), Sink: &storing{}}
+	of := func(sequence uint64, b *telemetry.Batch) telemetry.Frame {
+		f := logFrame(b)
+		f.Origin, f.Sequence = telemetry.QueueID{1}, sequence
+		return f
+	}
+	send(t, q, logFrame(fileLines(1, 0, 3)), of(9, plainLines("nine")))
+	send(t, q, lineFrames(0, 9)...)
+	deliver(t, leader) // and what it has passed is gone
+	q.Close()
+
+	q = open(t, fsys, segments(400))
+	leader = &Delivery{Cursor: cursor(t, q, "leader", CursorOptions{}), Sink: &storing{}}
+	follower := &Delivery{Cursor: cursor(t, q, "new", CursorOptions{Follows: leader}), Sink: &storing{}}
+	send(t, q, logFrame(fileLines(1, 1, 5)), of(8, plainLines("eight")), logFrame(plainLines("end")))
+	deliver(t, leader)
+	deliver(t, follower)
+	wantGot(t, leader, "1:4 1:5 end")
+	if g := got(follower); !strings.HasSuffix(g, "1:2 1:3 1:4 1:5 eight end") || strings.Contains(g, "nine") {
+		t.Errorf("the follower has got %q", g)
 	}
 }
 

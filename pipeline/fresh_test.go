@@ -222,7 +222,7 @@ func TestWhatHasNoRoomDecodedIsReadFromTheDisk(t *testing.T) {
 }
 
 func TestFramesThatCameUndecodedAreReadInBetween(t *testing.T) {
-	q, l := open(t, disk.NewMem(), segments(400)), &loans{}
+	q, l := open(t, disk.NewMem(), segments(1500)), &loans{}
 	c := cursor(t, q, "c", CursorOptions{Decoded: true})
 	want := ""
 	for i := range 10 {
