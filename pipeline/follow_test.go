@@ -245,6 +245,25 @@ func TestTheFirstFollowerTakesOverWhatIsDecoded(t *testing.T) {
 	}
 }
 
+// What the receiver has decoded is for the cursor that has asked for it, and for nobody else.
+func TestAFollowerDoesNotShareWhatTheReceiverHasDecoded(t *testing.T) {
+	q, l := open(t, disk.NewMem()), &loans{}
+	observer := cursor(t, q, "observer", CursorOptions{Decoded: true})
+	leader, followers := led(t, q, 1)
+	f := lineFrames(0, 1)[0]
+	l.lend(&f, otlp.AppendLogs(nil, []*telemetry.Batch{plainLines("0")}), plainLines("0"))
+	received := f.Decoded
+	if err := l.append(t, q, f); err != nil {
+		t.Fatal(err)
+	}
+	deliver(t, leader)
+	first, second := drain(t, observer), drain(t, followers[0].Cursor)
+	if len(first) != 1 || first[0].Decoded != received || len(second) != 1 || second[0].Decoded == received || second[0].Decoded == nil {
+		t.Errorf("the observer has got %+v, the follower %+v", first, second)
+	}
+	l.wantBack(t, 1)
+}
+
 func TestMemoryThatAFollowerGivesBackIsUsedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := open(t, disk.NewMem())
