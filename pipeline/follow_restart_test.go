@@ -67,6 +67,17 @@ func TestAFollowerGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
+// A leader that has nothing to do lets its follower go on all the same.
+func TestAFollowerNeedsNoNewFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := disk.NewMem()
+		ran(t, fsys, 0, lineFrames(0, 10), "leader")
+		if _, follower := ran(t, fsys, 0, nil, "follower", "leader"); follower.got() != numbers(0, 10) {
+			t.Errorf("the follower has got %q", follower.got())
+		}
+	})
+}
+
 // Whatever fails and whenever all are stopped, a follower stores each line once, in order, and counts it once; and it is
 // never ahead of its leader.
 func TestAFollowerIsExactlyOnceOverFailuresAndRestarts(t *testing.T) {

@@ -111,7 +111,9 @@ func TestWhatWaitsKeepsItsLabels(t *testing.T) {
 			}
 			if r.IntN(3) == 0 {
 				snapshot := restored.AppendSnapshot(nil)
-				restored = NewGraph(options)
+				if r.IntN(2) == 0 { // else over what it has
+					restored = NewGraph(options)
+				}
 				if err := restored.Restore(snapshot); err != nil {
 					t.Fatal(err)
 				}
@@ -127,5 +129,22 @@ func TestWhatWaitsKeepsItsLabels(t *testing.T) {
 				t.Fatalf("seed %d: %v\nnot %v", seed, edges(g), edges(keeps))
 			}
 		}
+	}
+}
+
+func TestAnEdgeThatWasForgottenBeginsAnew(t *testing.T) {
+	g := NewGraph(GraphOptions{Idle: 1e9, Histograms: Classic, Buckets: []float64{1}})
+	call := func(at int64) {
+		g.Observe(heard{"client", at, spanOf(byte(at/1000), 1, 0, telemetry.SpanKindClient, 1)}.batch(), false)
+		g.Observe(heard{"server", at, spanOf(byte(at/1000), 2, 1, telemetry.SpanKindServer, 1)}.batch(), false)
+	}
+	call(1000)
+	g.Observe(heard{"other", 3000, telemetry.Span{}}.batch(), false)
+	if n := len(g.edges); n != 0 {
+		t.Fatalf("%d edges are left", n)
+	}
+	call(4000)
+	if got := edges(g)["client>server "]; got != "1 0 0 1 {0 1000000} 1 {0 1000000}" {
+		t.Errorf("it has %q", got)
 	}
 }
