@@ -141,8 +141,13 @@ func TestALargeStateIsCommittedLessOften(t *testing.T) {
 			if !slices.Equal(commits, want) || frames != 0 {
 				t.Errorf("a state of %d bytes is committed at %v, and the lag is %d", size, commits, frames)
 			}
-			send(t, q, logFrame(plainLines("last")))
-			synctest.Wait()
+			for _, line := range []string{"stored at once", "not yet"} {
+				send(t, q, logFrame(plainLines(line)))
+				synctest.Wait()
+			}
+			if frames, _ := c.Lag(); frames != 1 {
+				t.Errorf("before the end the lag is %d", frames)
+			}
 			running.stop()
 			if frames, _ := c.Lag(); frames != 0 {
 				t.Errorf("at the end the lag is %d", frames)
