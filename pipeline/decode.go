@@ -23,7 +23,7 @@ type decoder struct {
 	samples telemetry.Batch
 	batches [1]*telemetry.Batch
 	lent    telemetry.Decoded // the frame, for another cursor
-	whole   bool              // no record of it was left out, and it lies in memory of its own
+	whole   bool              // no record of it is left out or edited, and it lies in memory of its own
 }
 
 // decode returns the batches of f with what the queue knows of them, and how many series were left out as invalid.

@@ -112,6 +112,7 @@ func (r *round) decode(d *decoder, f *telemetry.Frame) ([]*telemetry.Batch, int,
 		marks = r.replay
 	}
 	isNew := marks.Frame(f)
+	d.whole = false // as long as d still has another frame
 	batches, invalid, err := d.decode(f, r.c.q.id, r.d.MaxBodyBytes)
 	if err != nil && isNew {
 		return nil, 0, fmt.Errorf("cannot decode the frame: %w", err)
@@ -129,7 +130,7 @@ func (r *round) decode(d *decoder, f *telemetry.Frame) ([]*telemetry.Batch, int,
 			kept = append(kept, b)
 		}
 	}
-	d.whole = err == nil && len(kept) == len(batches) && repeats == 0 && f.Compression != telemetry.Identity
+	d.whole = err == nil && len(kept) == len(batches) && repeats == 0 && len(r.d.Stages) == 0 && f.Compression != telemetry.Identity
 	d.lent.Body, d.lent.Batches, d.lent.Only = d.body, batches, d.only
 	if replayed {
 		r.c.metrics.replayed.Add(float64(records))
