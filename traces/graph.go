@@ -73,6 +73,7 @@ type Graph struct {
 	swept   int64
 	gone    []*edge
 	names   names
+	crowded int64          // the receive time at which all names were in use; 0: they were not
 	recent  map[call]*edge // those of edges that were asked for by these names
 	key     []byte         // scratch
 
@@ -117,7 +118,7 @@ func (g *Graph) Observe(b *telemetry.Batch, replayed bool) {
 	defer g.mu.Unlock()
 	g.now = max(g.now, b.ReceivedUnixNano)
 	g.expire()
-	if g.names.full() {
+	if g.names.full() && (g.crowded == 0 || g.now-g.crowded >= g.wait) { // what was in use then waits no longer
 		g.forgetNames()
 	}
 	label := unknownService

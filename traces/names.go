@@ -62,4 +62,7 @@ func (g *Graph) forgetNames() {
 	now := g.names.keep(used)
 	g.pending.each(func(h *half) { h.service, h.peer = now[h.service], now[h.peer] })
 	clear(g.recent)
+	if g.crowded = 0; g.names.full() {
+		g.crowded = g.now
+	}
 }

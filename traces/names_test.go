@@ -148,3 +148,22 @@ func TestAnEdgeThatWasForgottenBeginsAnew(t *testing.T) {
 		t.Errorf("it has %q", got)
 	}
 }
+
+// Looking through all that waits is for nothing while nothing has gone.
+func TestNamesThatAreAllInUseAreNotLookedThroughAgainAndAgain(t *testing.T) {
+	g := NewGraph(GraphOptions{MaxPending: maxNames + 1})
+	g.Observe(waiting(1, 0, maxNames), false)
+	g.Observe(waiting(2, 0, 1), false)
+	crowded := g.crowded
+	if crowded == 0 {
+		t.Fatal("not all names are in use")
+	}
+	g.Observe(waiting(3, 0, 1), false)
+	if g.crowded != crowded {
+		t.Error("they were looked through again")
+	}
+	g.Observe(waiting(30_000, 0, 1), false)
+	if g.crowded != 0 {
+		t.Error("they are still taken to be in use")
+	}
+}
