@@ -257,7 +257,7 @@ func (e *Exemplars) Observe(b *telemetry.Batch, replayed bool) {
 	}
 }
 
-// Snapshot returns nothing: what waits is taken in again by replay.
+// AppendSnapshot appends nothing: what waits is taken in again by replay.
 func (e *Exemplars) AppendSnapshot(b []byte) []byte { return b }
 
 // Restore takes the empty snapshot, and ignores another.

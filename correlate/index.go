@@ -323,7 +323,7 @@ func (x *Index) low() int64 {
 	return floorDiv(passed-x.late, x.part)
 }
 
-// Snapshot returns nothing: the index is rebuilt by replay.
+// AppendSnapshot appends nothing: the index is rebuilt by replay.
 func (x *Index) AppendSnapshot(b []byte) []byte { return b }
 
 // Restore takes the empty snapshot only.

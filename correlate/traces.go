@@ -58,7 +58,7 @@ func (x *Traces) Kept(id telemetry.TraceID, received int64) bool {
 // Dropped reports that no trace is.
 func (x *Traces) Dropped(telemetry.TraceID, int64) bool { return false }
 
-// Snapshot returns nothing: it is rebuilt by replay.
+// AppendSnapshot appends nothing: it is rebuilt by replay.
 func (x *Traces) AppendSnapshot(b []byte) []byte { return b }
 
 // Restore takes the empty snapshot only.

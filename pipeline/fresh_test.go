@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -172,7 +173,9 @@ func TestDecodedFramesOfAFailedSyncAreNotSeen(t *testing.T) {
 				}
 			}
 			c.Close()
-			c.poll(0, 1)
+			if _, err := c.poll(0, 1); !errors.Is(err, ErrClosed) {
+				t.Errorf("a closed cursor: %v", err)
+			}
 			l.wantBack(t, l.made)
 		})
 	}
@@ -331,7 +334,9 @@ func TestACursorSeesWhatIsOnTheDiskWhereverItComesFrom(t *testing.T) {
 				t.Errorf("%d of %d frames came decoded", m.decoded, len(m.got))
 			}
 			m.c.Close()
-			m.c.poll(0, 1)
+			if _, err := m.c.poll(0, 1); !errors.Is(err, ErrClosed) {
+				t.Errorf("a closed cursor: %v", err)
+			}
 			m.l.wantBack(t, m.l.made)
 		})
 	}

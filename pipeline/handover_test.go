@@ -163,7 +163,7 @@ func TestADeliveryHoldsNothingOnceItHasEnded(t *testing.T) {
 				t.Fatal(err)
 			}
 			stop()
-			<-done
+			_ = <-done // nil or ErrClosed, as what ended it
 			c.Close()
 			l.wantBack(t, 3)
 		})

@@ -10,12 +10,13 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 
 	"github.com/braidhq/braid/cmd/internal/run"
 	"github.com/braidhq/braid/config"
@@ -65,7 +66,7 @@ type names map[string]bool
 func (n names) Write(_ context.Context, batches []*telemetry.Batch) error {
 	for _, b := range batches {
 		for i := range b.Samples {
-			n[b.Samples[i].Series.Labels.Get(labels.MetricName)] = true
+			n[b.Samples[i].Series.Labels.Get(model.MetricNameLabel)] = true
 		}
 	}
 	return nil
@@ -191,7 +192,7 @@ func scraped(a *aggregator) (calls int) {
 		return -1
 	}
 	if m := callsOfKept.FindStringSubmatch(text); m != nil {
-		fmt.Sscan(m[1], &calls)
+		calls, _ = strconv.Atoi(m[1]) // digits, by the expression
 	}
 	return calls
 }
