@@ -260,6 +260,11 @@ func TestAttributesThatAreLeftOutCount(t *testing.T) {
 		if _, err := otlp.CountSpans(over); !errors.Is(err, otlp.ErrTooMany) {
 			t.Errorf("%s: one too many: CountSpans: %v", form, err)
 		}
+		// At the event the short cut gives up, and what it has counted counts once.
+		late := field(1, field(2, field(2, attrs[:most*len(one)], field(11))))
+		if _, err := only.Spans(late); err != nil {
+			t.Errorf("%s, and an event: %v", form, err)
+		}
 	}
 	over := field(1, field(2, field(2, bytes.Repeat(field(9, attr("", str(""))), most+1))))
 	if _, err := otlp.NewDecoder().Spans(over); !errors.Is(err, otlp.ErrTooMany) {
