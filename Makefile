@@ -62,6 +62,11 @@ cross: ## the platforms that are promised still build
 
 check: lint cross test image-test ## everything that CI runs, and more: lint, cross-builds, the race detector
 	$(GO) test -race -timeout 20m $(RACE_PACKAGES)
+	@rm -rf $(RUN)/race && mkdir -p $(RUN)/race; trap '$(MAKE) --no-print-directory services-down' EXIT; \
+	$(MAKE) --no-print-directory services-up; \
+	BRAID_TEST_ELASTICSEARCH_URL=http://127.0.0.1:$(ES_PORT) BRAID_TEST_PROMETHEUS_URL=http://127.0.0.1:$(PROM_PORT) \
+	BRAID_TEST_RACE=1 GORACE=log_path=$(RUN)/race/report $(GO) test -count=1 -timeout 30m ./cmd/braid; \
+	if compgen -G '$(RUN)/race/report*'; then echo "the race detector has found something: see there"; exit 1; fi
 
 bench: build ## braid beside its peers on the same input: BENCH=logs, metrics, traces or all; RUNS=3 SIZE=256MiB (docs/benchmarks.md)
 	@GO=$(GO) bench/peers/build.sh $(BENCH)

@@ -45,7 +45,11 @@ func braid(t testing.TB) string {
 		if built.err != nil {
 			return
 		}
-		build := exec.Command("go", "build", "-tags", "crashpoints", "-o", filepath.Join(built.dir, "braid"), ".")
+		args := []string{"build", "-tags", "crashpoints", "-o", filepath.Join(built.dir, "braid")}
+		if os.Getenv("BRAID_TEST_RACE") != "" { // GORACE says where it reports to
+			args = append(args, "-race")
+		}
+		build := exec.Command("go", append(args, ".")...)
 		if out, err := build.CombinedOutput(); err != nil {
 			built.err = fmt.Errorf("cannot build braid: %w\n%s", err, out)
 		}

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -62,7 +64,7 @@ func Do(ctx context.Context, client *http.Client, r Request) (Answer, error) {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return Answer{}, fmt.Errorf("cannot send: %w", err)
+		return Answer{}, fmt.Errorf("cannot send: %w", withoutURL(err))
 	}
 	defer resp.Body.Close()
 	a := Answer{Status: resp.StatusCode, Header: resp.Header, RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())}
@@ -71,6 +73,14 @@ func Do(ctx context.Context, client *http.Client, r Request) (Answer, error) {
 	}
 	_, _ = io.CopyN(io.Discard, resp.Body, maxDrainBytes)
 	return a, nil
+}
+
+// withoutURL returns what net/http says without the URL that it was said of: that may hold a secret, and callers name the peer.
+func withoutURL(err error) error {
+	if u := new(url.Error); errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }
 
 // parseRetryAfter reads both forms of RFC 9110, section 10.2.3. What it cannot read, and what has passed, is 0.

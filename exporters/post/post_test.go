@@ -103,3 +103,16 @@ func TestMark(t *testing.T) {
 		t.Fatal("a configured tenant was overwritten")
 	}
 }
+
+func TestAFailureDoesNotShowTheURL(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	client := &http.Client{}
+	defer client.CloseIdleConnections()
+	for _, path := range []string{"/write?token=secret", "/secret"} {
+		_, err := Do(t.Context(), client, Request{URL: gone.URL + path})
+		if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "connection refused") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
