@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/braidhq/braid/telemetry"
 	"github.com/braidhq/braid/wire/compression"
@@ -114,8 +115,12 @@ func (d *decoder) decodeSamples(encoding telemetry.Encoding, body []byte) (_ []*
 	return d.batches[:], d.rw.Skipped(), nil
 }
 
-// label gives batches their place in the queue, and records without a UID the one of the queue that first stored them:
-// the frame's origin if it came out of another queue, so that a frame taken twice has the same UIDs twice.
+// future is how far ahead of its receive time a line's own may lie and not be flagged.
+const future = int64(10 * time.Minute)
+
+// label gives batches their place in the queue, flags lines from the future, and gives records without a UID the one of the
+// queue that first stored them: the frame's origin if it came out of another queue, so that a frame taken twice has the same
+// UIDs twice.
 func label(batches []*telemetry.Batch, f *telemetry.Frame, queue telemetry.QueueID) {
 	position := f.Position
 	if f.Origin != (telemetry.QueueID{}) {
@@ -125,8 +130,12 @@ func label(batches []*telemetry.Batch, f *telemetry.Frame, queue telemetry.Queue
 	for _, b := range batches {
 		b.Tenant, b.ReceivedUnixNano, b.FramePosition, b.FirstIndex = f.Tenant, f.ReceivedUnixNano, f.Position, index
 		for i := range b.Logs {
-			if b.Logs[i].UID.IsZero() {
-				b.Logs[i].UID = telemetry.QueueUID(queue, position, index+i)
+			l := &b.Logs[i]
+			if l.UID.IsZero() {
+				l.UID = telemetry.QueueUID(queue, position, index+i)
+			}
+			if l.UnixNano > f.ReceivedUnixNano+future {
+				l.Flags |= telemetry.Future
 			}
 		}
 		for i := range b.Spans {
