@@ -81,6 +81,9 @@ fuzz: ## every fuzz target for FUZZTIME (20s) each
 	done
 
 mutants: ## apply each seeded fault of testbed/mutants in turn: some test must fail
+	@trap '$(MAKE) --no-print-directory services-down' EXIT; \
+	$(MAKE) --no-print-directory services-up; \
+	BRAID_TEST_ELASTICSEARCH_URL=http://127.0.0.1:$(ES_PORT) BRAID_TEST_PROMETHEUS_URL=http://127.0.0.1:$(PROM_PORT) \
 	$(GO) run ./testbed/mutants
 
 fmt: ## format the code

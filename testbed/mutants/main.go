@@ -1,5 +1,6 @@
 // Command mutants proves that the tests bite: it applies each seeded fault of faults.txt to a copy of the tree, in turn,
-// and some test of the named packages must fail. A fault that survives, or that no longer applies, fails the run.
+// and some test of the named packages must fail that passes without it. A fault that survives, or that no longer applies, fails
+// the run.
 //
 // A fault is a block of lines:
 //
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -40,10 +42,16 @@ func run(only []string) error {
 	if err != nil {
 		return err
 	}
-	survived := 0
+	survived, sound := 0, map[string]bool{}
 	for _, f := range faults {
 		if len(only) > 0 && !strings.Contains(f.name, only[0]) {
 			continue
+		}
+		if tests := strings.Join(f.test, " "); !sound[tests] {
+			if out, err := goTest(f.test).CombinedOutput(); err != nil {
+				return fmt.Errorf("%s: the tests fail without the fault, so they prove nothing (are the servers up?): %w\n%s", f.name, err, out)
+			}
+			sound[tests] = true
 		}
 		begin := time.Now()
 		killed, err := try(f)
@@ -123,8 +131,11 @@ func try(f fault) (killed bool, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return false, fmt.Errorf("the mutant does not compile:\n%s", out)
 	}
-	test := exec.Command("go", append([]string{"test", "-count=1", "-timeout=1m", "-overlay", overlay}, f.test...)...)
-	return test.Run() != nil, nil
+	return goTest(f.test, "-overlay", overlay).Run() != nil, nil
+}
+
+func goTest(tests []string, flags ...string) *exec.Cmd {
+	return exec.Command("go", slices.Concat([]string{"test", "-count=1", "-timeout=2m"}, flags, tests)...)
 }
 
 func replaceLine(source, from, to string) (string, error) {
