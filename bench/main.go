@@ -115,7 +115,7 @@ func run(ctx context.Context, args []string) error {
 	return nil
 }
 
-// wants reports whether system is among those asked for.
+// wants reports whether s is to do w.
 func (o *options) wants(w *work, s system) bool {
 	named := func(list, name string) bool { return list == "" || slices.Contains(strings.Split(list, ","), name) }
 	return named(o.only, w.name) && named(o.systems, s.name)

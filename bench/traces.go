@@ -32,18 +32,27 @@ func (r *attempt) post(ctx context.Context, spans *input.Spans) error {
 	return nil
 }
 
+// posted starts the system, with a sink that takes so, and sends it all spans.
+func (b *bench) posted(ctx context.Context, w *work, s system, take sink.Take) (*attempt, *input.Spans, error) {
+	r, err := b.start(ctx, w, s, configs.Values{}, take)
+	if err != nil {
+		return nil, nil, err
+	}
+	spans := input.NewSpans(seed, time.Now())
+	if err := r.post(ctx, spans); err != nil {
+		return nil, nil, errors.Join(err, r.close())
+	}
+	return r, spans, nil
+}
+
 // red is the work from pushed spans to remote-written span metrics (braid: and the service graph).
 func (b *bench) red(ctx context.Context, w *work, s system) (report.Result, error) {
 	var got sink.Calls
-	r, err := b.start(ctx, w, s, configs.Values{}, sink.Take{Samples: got.Take})
+	r, spans, err := b.posted(ctx, w, s, sink.Take{Samples: got.Take})
 	if err != nil {
 		return report.Result{}, err
 	}
 	defer r.close()
-	spans := input.NewSpans(seed, time.Now())
-	if err := r.post(ctx, spans); err != nil {
-		return report.Result{}, err
-	}
 	if err := r.has(ctx, spans.Made(), got.Len); err != nil {
 		return report.Result{}, err
 	}
@@ -52,15 +61,11 @@ func (b *bench) red(ctx context.Context, w *work, s system) (report.Result, erro
 
 // received is the floor of taking spans: all requests answered, and kept.
 func (b *bench) received(ctx context.Context, w *work, s system) (report.Result, error) {
-	r, err := b.start(ctx, w, s, configs.Values{}, sink.Take{})
+	r, spans, err := b.posted(ctx, w, s, sink.Take{})
 	if err != nil {
 		return report.Result{}, err
 	}
 	defer r.close()
-	spans := input.NewSpans(seed, time.Now())
-	if err := r.post(ctx, spans); err != nil {
-		return report.Result{}, err
-	}
 	result, err := r.cost()
 	if err != nil {
 		return result, err
@@ -98,15 +103,11 @@ const quiet = 15 * time.Second
 // tail is the work from pushed spans to those of the traces that are kept.
 func (b *bench) tail(ctx context.Context, w *work, s system) (report.Result, error) {
 	var got sink.Traces
-	r, err := b.start(ctx, w, s, configs.Values{}, sink.Take{Spans: got.Take})
+	r, spans, err := b.posted(ctx, w, s, sink.Take{Spans: got.Take})
 	if err != nil {
 		return report.Result{}, err
 	}
 	defer r.close()
-	spans := input.NewSpans(seed, time.Now())
-	if err := r.post(ctx, spans); err != nil {
-		return report.Result{}, err
-	}
 	last, since := -1, time.Now()
 	err = r.until(ctx, func() (ok bool, now int) {
 		r.sink.Do(func() {

@@ -44,7 +44,7 @@ type Delivery struct {
 
 	MaxBodyBytes int           // of a body after decompression (64 MiB)
 	MaxBatch     int           // bytes of decompressed bodies after which a Write goes out (4 MiB)
-	CommitEvery  time.Duration // 1 s, and as much longer for each MiB of state, ten times at most
+	CommitEvery  time.Duration // 1 s; without a sink as much longer for each MiB of state, ten times at most
 	Logger       *slog.Logger  // hears once that the sink is away and once that it is back; nil is the queue's
 
 	mu        sync.Mutex
@@ -85,7 +85,7 @@ func (d *Delivery) Run(ctx context.Context) error {
 		return fmt.Errorf("cannot deliver %s to %s: %w", d.Cursor.Signal(), d.Cursor.Name(), err)
 	}
 	p := newProgress(d.Cursor, d.CommitEvery, RetryOptions{Name: d.Cursor.Name(), Logger: r.logger}, r.state)
-	p.passed = d.pass
+	p.passed, p.inward = d.pass, d.Sink == nil
 	d.pass(d.Cursor.at)
 	defer d.Cursor.giveBack()
 	gated, stop := d.Cursor.whileOpen(ctx)

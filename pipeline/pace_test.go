@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -155,4 +156,31 @@ func TestALargeStateIsCommittedLessOften(t *testing.T) {
 			q.Close()
 		})
 	}
+}
+
+// What a sink has got would be sent again after a crash, so a large state is no reason to wait there.
+func TestWithASinkALargeStateIsCommittedAsOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys, commits := disk.NewMem(), 0
+		q := open(t, fsys)
+		c := cursor(t, q, "c", CursorOptions{})
+		fsys.FailOn(func(op, name string) error {
+			if op == "rename" && strings.HasSuffix(name, "c.cursor.tmp") {
+				commits++
+			}
+			return nil
+		})
+		sink := sinkFunc(func([]*telemetry.Batch) error { return nil })
+		running := start(t, &Delivery{Cursor: c, Sink: sink, Observers: []Observer{large(20 << 20)}, CommitEvery: time.Second})
+		for i := range 105 { // 10.5 s
+			send(t, q, logFrame(plainLines(fmt.Sprint(i))))
+			<-time.After(100 * time.Millisecond)
+		}
+		synctest.Wait()
+		if commits != 10 {
+			t.Errorf("%d commits in 10 s", commits)
+		}
+		running.stop()
+		q.Close()
+	})
 }

@@ -22,7 +22,8 @@ type progress struct {
 	done    bookmark // after the last round that is done
 	dirty   bool
 	last    time.Time // of the last commit
-	size    int       // of the state that it has stored
+	inward  bool      // what is read again after a crash has no effect outside
+	size    int       // of the state that it has stored, if inward
 	failing bool      // commits do
 	faults  backoff   // of reading
 }
@@ -124,7 +125,8 @@ func (p *progress) knock(ctx context.Context, gate func(context.Context, *teleme
 // maxInterval bounds how many times longer than every commits lie apart.
 const maxInterval = 10
 
-// interval is how far apart commits lie: a large state is stored less often, and more is read again after a crash.
+// interval is how far apart commits lie: a large state is stored less often, and more is read again after a crash. That is for
+// observers alone: with a sink it would be sent again.
 func (p *progress) interval() time.Duration {
 	return p.every * time.Duration(min(1+p.size>>20, maxInterval))
 }
@@ -143,7 +145,9 @@ func (p *progress) commit() {
 	var state []byte
 	if p.state != nil {
 		state = p.state()
-		p.size = len(state)
+		if p.inward {
+			p.size = len(state)
+		}
 	}
 	p.last = time.Now()
 	err := p.c.commit(p.done, state)

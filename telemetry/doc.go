@@ -2,7 +2,8 @@
 //
 // Nouns: a [Frame] is one payload as it was received (the queue stores frames). A [Batch] is the decoded view of
 // part of a frame: records of one [Resource]. Its records are [Log], [Span] and [Sample] (of a [Series]).
-// A [Decoded] is a frame's batches on their way from who checked it to who observes it. A [LogQuery] asks for stored lines, and a [Trace] is what is known of one trace.
+// A [Decoded] is a frame's batches on their way from who checked it to who observes it.
+// A [LogQuery] asks for stored lines, and a [Trace] is what is known of one trace.
 //
 // Verbs: a [Sink] takes batches, an [Appender] takes frames, a [Source] pushes batches into a sink.
 // The call is the pipe and its error is the acknowledgement: nil means durable here or delivered.

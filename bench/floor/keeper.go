@@ -2,17 +2,16 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/braidhq/braid/disk"
 	"github.com/braidhq/braid/telemetry"
 	"github.com/braidhq/braid/wire/compression"
 )
@@ -20,8 +19,9 @@ import (
 // A keeper answers requests once their bodies, compressed by snappy, are synced to one file, each with its length (u32,
 // little-endian) in front. It looks into none of them. Requests that come within syncEvery share a sync.
 type keeper struct {
-	file    *os.File
-	buffers sync.Pool // *[]byte
+	file   disk.File
+	plain  sync.Pool // *bytes.Buffer
+	packed sync.Pool // *[]byte
 
 	mu      sync.Mutex
 	waiting []kept
@@ -40,12 +40,13 @@ const (
 
 // keep serves at address until ctx ends.
 func keep(ctx context.Context, address, path string) error {
-	file, err := os.Create(path)
+	file, err := disk.OS.Create(path)
 	if err != nil {
 		return err
 	}
 	k := &keeper{file: file, arrived: make(chan struct{}, 1)}
-	k.buffers.New = func() any { return new([]byte) }
+	k.plain.New = func() any { return new(bytes.Buffer) }
+	k.packed.New = func() any { return new([]byte) }
 	go k.run(ctx)
 	server := &http.Server{Addr: address, Handler: k, ReadHeaderTimeout: time.Second}
 	go func() {
@@ -60,14 +61,15 @@ func keep(ctx context.Context, address, path string) error {
 
 // ServeHTTP implements http.Handler.
 func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	plain, packed := k.buffers.Get().(*[]byte), k.buffers.Get().(*[]byte)
-	defer k.buffers.Put(plain)
-	defer k.buffers.Put(packed)
-	if err := read(plain, io.LimitReader(r.Body, maxBody)); err != nil {
+	plain, packed := k.plain.Get().(*bytes.Buffer), k.packed.Get().(*[]byte)
+	defer k.plain.Put(plain)
+	defer k.packed.Put(packed)
+	plain.Reset()
+	if _, err := plain.ReadFrom(io.LimitReader(r.Body, maxBody)); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	*packed = compression.Compress((*packed)[:0], *plain, telemetry.Snappy)
+	*packed = compression.Compress((*packed)[:0], plain.Bytes(), telemetry.Snappy)
 	x := kept{*packed, make(chan error, 1)}
 	k.mu.Lock()
 	k.waiting = append(k.waiting, x)
@@ -78,24 +80,6 @@ func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := <-x.done; err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-	}
-}
-
-func read(dst *[]byte, r io.Reader) error {
-	b := (*dst)[:0]
-	for {
-		if len(b) == cap(b) {
-			b = append(b, make([]byte, max(16<<10, len(b)))...)[:len(b)]
-		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if err != nil {
-			*dst = b
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
 	}
 }
 
@@ -131,5 +115,5 @@ func (k *keeper) write(out *bufio.Writer, group []kept) error {
 	if err := out.Flush(); err != nil {
 		return err
 	}
-	return unix.Fdatasync(int(k.file.Fd()))
+	return k.file.Sync()
 }
